@@ -1,0 +1,1 @@
+//! The bench around the band.

@@ -1,0 +1,10 @@
+//! A simulated payment band: the bytes it speaks, its secure element and the device around it.
+#![no_std]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod rng;
+pub mod time;
