@@ -3,6 +3,8 @@
 //!
 //! Every request is answered at once by exactly one [`Reply`]; the time a network takes is the station's business.
 
+#![allow(missing_docs, reason = "fields of a variant are explained on the variant")]
+
 use std::fmt;
 use std::time::Duration;
 

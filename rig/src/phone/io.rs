@@ -1,5 +1,7 @@
 //! What happens to the phone and what it does: plain data on both sides.
 
+#![allow(missing_docs, reason = "fields of a variant are explained on the variant")]
+
 use std::time::Duration;
 
 use band_sim::time::Instant;

@@ -1,5 +1,7 @@
 //! What happens to the terminal and what it does: plain data on both sides.
 
+#![allow(missing_docs, reason = "fields of a variant are explained on the variant")]
+
 use band_sim::time::Instant;
 use serde::{Deserialize, Serialize};
 
