@@ -30,6 +30,9 @@
 use core::fmt;
 
 pub mod apdu;
+pub mod gatt;
+pub mod hex;
+pub mod marked;
 pub mod sw;
 pub mod tag;
 pub mod tlv;
