@@ -30,6 +30,8 @@
 use core::fmt;
 
 pub mod apdu;
+pub mod chain;
+pub mod dol;
 pub mod gatt;
 pub mod hex;
 pub mod marked;
