@@ -2,4 +2,5 @@
 
 pub mod cloud;
 pub mod decode;
+pub mod fuzzing;
 pub mod report;
