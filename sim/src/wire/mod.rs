@@ -30,6 +30,7 @@
 use core::fmt;
 
 pub mod apdu;
+pub mod frame;
 pub mod gatt;
 pub mod hex;
 pub mod marked;
