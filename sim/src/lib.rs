@@ -6,5 +6,6 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod card;
 pub mod rng;
 pub mod time;

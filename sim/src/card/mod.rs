@@ -1,0 +1,3 @@
+//! The secure element.
+
+pub mod nvm;
