@@ -1,1 +1,4 @@
-//! The bench around the band.
+//! The bench around the band: the phone, the bank and the shop, the links between them and the scenarios that run on them.
+
+pub mod cloud;
+pub mod report;

@@ -9,3 +9,4 @@ extern crate std;
 pub mod card;
 pub mod rng;
 pub mod time;
+pub mod wire;

@@ -1,0 +1,3 @@
+//! What a run tells: one stream of events, and its readers.
+
+pub mod event;

@@ -1,0 +1,129 @@
+//! What happens to the terminal and what it does: plain data on both sides.
+
+#![allow(missing_docs, reason = "fields of a variant are explained on the variant")]
+
+use band_sim::time::Instant;
+use serde::{Deserialize, Serialize};
+
+use crate::cloud::api::{Authorisation, AuthorisationReply};
+
+/// One thing happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// The cashier starts a payment and the customer holds the band to the reader.
+    Start(Purchase),
+    /// The band answered the last command: data and status word.
+    Answer(Vec<u8>),
+    /// The field or the band is gone.
+    FieldLost,
+    /// The acquirer answered; `None`: it could not be reached.
+    Online(Option<AuthorisationReply>),
+    /// The customer typed a PIN, or gave up (`None`).
+    Pin(Option<String>),
+    /// A deadline that `Wait` named has passed.
+    Tick,
+}
+
+/// What is to be paid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purchase {
+    /// Amount authorised, minor units (9F02).
+    pub amount_minor: u64,
+    /// Amount other (cashback), minor units (9F03).
+    pub amount_other_minor: u64,
+    /// ISO 4217 numeric code (5F2A).
+    pub currency: u16,
+    /// Seconds since 1970, UTC; the terminal prints its local date (9A, 9F21).
+    pub unix_s: i64,
+    /// Unpredictable number (9F37), handed in.
+    pub unpredictable_number: [u8; 4],
+}
+
+/// One thing the terminal does. Drain with `poll` until [`Output::Wait`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[must_use]
+pub enum Output {
+    /// Send this C-APDU to the band.
+    Command(Vec<u8>),
+    /// Ask the acquirer. The band may leave the field.
+    Online(Authorisation),
+    /// Ask the customer for the PIN.
+    AskPin,
+    /// What the terminal decided, and which rule decided it.
+    Note(Note),
+    /// The payment has ended.
+    Done(Box<Receipt>),
+    /// Nothing to do before this instant, or before the next input.
+    Wait(Option<Instant>),
+}
+
+/// A decision and its reason, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// The EMV step: `entry_point`, `selection`, `gpo`, `read_records`, `oda`, `restrictions`, `cvm`, `risk_management`,
+    /// `action_analysis`, `generate_ac`, `online`, `outcome`.
+    pub step: &'static str,
+    /// What was decided and why, one sentence.
+    pub text: String,
+}
+
+/// How a payment ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Paid, offline or online.
+    Approved,
+    /// An AAC, or the issuer's no.
+    Declined,
+    /// Use the chip or the stripe: the contactless limit was exceeded, or the card asks so.
+    TryAnotherInterface,
+    /// Present the card again.
+    PresentAgain,
+    /// No application in common, or the card cannot be used: EMV's end application.
+    EndApplication,
+    /// Field lost before the end.
+    FieldLost,
+}
+
+/// The cardholder verification that was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cvm {
+    /// None was needed.
+    None,
+    /// The issuer checks a PIN.
+    OnlinePin,
+    /// A signature on paper.
+    Signature,
+    /// The device checked its holder.
+    Cdcvm,
+    /// None could be agreed on, or it failed.
+    Failed,
+}
+
+/// What the terminal knows at the end. `Display` of the whole masks the number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why, one sentence.
+    pub reason: String,
+    /// Which verification was done.
+    pub cvm: Cvm,
+    /// Whether the acquirer was asked.
+    pub online: bool,
+    /// The application that was used (84).
+    pub aid: Option<Vec<u8>>,
+    /// Last four digits of the number in the card.
+    pub last4: Option<String>,
+    /// Application transaction counter (9F36).
+    pub atc: Option<u16>,
+    /// Cryptogram information data (9F27).
+    pub cid: Option<u8>,
+    /// Terminal verification results (95).
+    pub tvr: [u8; 5],
+    /// The issuer's answer code (8A).
+    pub arc: Option<[u8; 2]>,
+}

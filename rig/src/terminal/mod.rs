@@ -1,0 +1,3 @@
+//! The shop's role: a contactless terminal, sans-IO. One file per EMV step, in order.
+
+pub mod io;
