@@ -1,3 +1,5 @@
 //! The secure element.
 
+pub mod crypto;
+pub mod cvn;
 pub mod nvm;
