@@ -147,12 +147,13 @@ pub fn mastercard_session_key(master_key: &TdesKey, atc: u16, unpredictable_numb
 // VIS 1.5 D.7.2; vector in emv.md 3.7
 #[must_use]
 pub fn visa_sm_session_key(master_key: &TdesKey, atc: u16) -> TdesKey {
-    let mut bytes = *master_key.expose();
-    let [high, low] = atc.to_be_bytes();
-    for (cell, mask) in bytes.iter_mut().zip([0, 0, 0, 0, 0, 0, high, low, 0, 0, 0, 0, 0, 0, !high, !low]) {
-        *cell ^= mask;
-    }
-    TdesKey(bytes)
+    let [a, b] = atc.to_be_bytes();
+    let mask = |block: Block, high: u8, low: u8| {
+        let [b0, b1, b2, b3, b4, b5, b6, b7] = block;
+        [b0, b1, b2, b3, b4, b5, b6 ^ high, b7 ^ low]
+    };
+    let (left, right) = master_key.halves();
+    join_odd(mask(left, a, b), mask(right, !a, !b))
 }
 
 /// Whether two secrets are equal, in time that does not depend on where they differ.
