@@ -3,3 +3,4 @@
 pub mod crypto;
 pub mod cvn;
 pub mod nvm;
+pub mod scp03;
