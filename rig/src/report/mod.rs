@@ -5,6 +5,7 @@
 pub mod block;
 pub mod event;
 pub mod jsonl;
+pub mod junit;
 pub mod paint;
 #[cfg(test)]
 mod sample;
