@@ -58,6 +58,12 @@ impl<W: Write> Live<W> {
         }
     }
 
+    /// Whether this is a bar.
+    #[must_use]
+    pub const fn is_bar(&self) -> bool {
+        matches!(self.to, To::Bar(_))
+    }
+
     /// A case starts to run; the bar names it.
     pub fn started(&mut self, id: &str) {
         if let To::Bar(bar) = &self.to {
