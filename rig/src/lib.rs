@@ -5,3 +5,4 @@ pub mod mask;
 pub mod money;
 pub mod report;
 
+pub mod terminal;
