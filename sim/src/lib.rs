@@ -8,3 +8,4 @@ extern crate std;
 
 pub mod rng;
 pub mod time;
+pub mod wire;
