@@ -3,6 +3,7 @@
 pub mod cloud;
 pub mod mask;
 pub mod money;
+pub mod decode;
 pub mod report;
 pub mod scenario;
 
