@@ -3,6 +3,9 @@
 pub mod cloud;
 pub mod mask;
 pub mod money;
+pub mod decode;
+pub mod fuzzing;
 pub mod report;
+pub mod scenario;
 
 pub mod terminal;
