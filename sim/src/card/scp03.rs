@@ -106,6 +106,12 @@ impl AesKey {
     }
 }
 
+impl From<[u8; 16]> for AesKey {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
 impl fmt::Debug for AesKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AesKey(masked, {} bytes)", self.0.len())
@@ -113,7 +119,6 @@ impl fmt::Debug for AesKey {
 }
 
 /// A key with its schedule; the `aes` crate wipes it.
-#[expect(clippy::large_enum_variant, reason = "lives on the stack for one call")]
 enum Cipher {
     Aes128(Aes128),
     Aes192(Aes192),
@@ -510,7 +515,7 @@ mod tests {
         if channel.level.has_c_decryption() && !command.data.is_empty() {
             let icv = channel.keys.enc.encrypt_block(u128::from(counter).to_be_bytes());
             command.data.push(0x80);
-            while command.data.len() % 16 != 0 {
+            while !command.data.len().is_multiple_of(16) {
                 command.data.push(0);
             }
             command.data = channel.keys.enc.encrypt_cbc(icv, &command.data);
