@@ -78,12 +78,11 @@ impl<W: Write> Live<W> {
     pub fn finished(&mut self, case: &CaseResult) -> io::Result<()> {
         let is_bad = matches!(case.verdict, Verdict::Failed | Verdict::Broken);
         self.bad += usize::from(is_bad);
-        let line = line(case, &self.page);
         match &mut self.to {
-            To::Lines(writer) => return writeln!(writer, "{line}"),
+            To::Lines(writer) => return writeln!(writer, "{}", line(case, &self.page)),
             To::Bar(bar) => {
                 if is_bad {
-                    bar.println(line);
+                    bar.println(headline(case, &self.page));
                     bar.set_prefix(format!("{} ", self.page.paint.paint(Role::Bad, format!("{} bad", self.bad))));
                 }
                 bar.inc(1);
@@ -138,6 +137,25 @@ fn line(case: &CaseResult, page: &Page) -> String {
     }
 }
 
+/// Two lines for a case that needs a look: where, so that a click opens it, and what.
+fn headline(case: &CaseResult, page: &Page) -> String {
+    let (word, role) = verdict_word(case.verdict);
+    let place = case.place().map(|place| page.path(&place));
+    let at = match (&case.reason, place) {
+        (Some(reason), Some(place)) if reason.file == case.file() => {
+            let row = case.id.strip_prefix(case.file()).filter(|row| !row.is_empty());
+            format!(
+                "{}{}",
+                page.paint.paint(Role::Place, clean(&place)),
+                row.map_or(String::new(), |row| format!(" {}", clean(row)))
+            )
+        }
+        (_, Some(place)) => format!("{} at {}", clean(&case.id), page.paint.paint(Role::Place, clean(&place))),
+        (_, None) => clean(&case.id).into_owned(),
+    };
+    format!("{:>8}  {at}\n{:10}{}", page.paint.paint(role, word), "", clean(case.message()))
+}
+
 /// The end of a run: a block for each case that needs a look, then the numbers; the last line is for log readers.
 #[derive(Clone, Copy, Debug)]
 pub struct Final<'a> {
@@ -187,8 +205,8 @@ impl Final<'_> {
         }
         for (reason, cases) in &reasons {
             let reason = if reason.is_empty() { "no reason given" } else { reason };
-            let head = self.page.paint.paint(Role::Skipped, "skipped");
-            writeln!(f, "{head} {}, {}", clean(reason), counted(cases.len(), "case"))?;
+            let head = format!("skipped {}:", counted(cases.len(), "case"));
+            writeln!(f, "{} {}", self.page.paint.paint(Role::Skipped, head), clean(reason))?;
             for case in cases {
                 writeln!(f, "    {}", clean(&case.id))?;
             }
@@ -197,12 +215,12 @@ impl Final<'_> {
         Ok(())
     }
 
-    /// Once more, one line each, what stands in the blocks above: these lines are what is still on the screen.
+    /// Once more, in short, what stands in the blocks above: these lines are what is still on the screen.
     fn worst(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut any = false;
         for verdict in [Verdict::Broken, Verdict::Failed] {
             for case in self.summary.ended(verdict) {
-                writeln!(f, "{}", line(case, self.page))?;
+                writeln!(f, "{}", headline(case, self.page))?;
                 any = true;
             }
         }
@@ -363,6 +381,19 @@ mod tests {
         insta::assert_snapshot!(lines());
         assert!(!lines().contains('\x1b'), "control codes in a log");
         assert_eq!(lines().lines().count(), sample::summary().cases().len());
+    }
+
+    #[test]
+    fn a_failure_in_an_included_fragment_names_both_files() {
+        let mut case = sample::failed();
+        if let Some(reason) = &mut case.reason {
+            reason.file = "fragments/late.yaml".into();
+        }
+        let text = headline(&case, &Page::plain("scenarios"));
+        assert!(
+            text.contains("code-expiry.yaml[card=mastercard-debit] at scenarios/fragments/late.yaml:14:13"),
+            "{text}"
+        );
     }
 
     #[test]

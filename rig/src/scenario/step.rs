@@ -121,6 +121,10 @@ pub enum Verb {
     /// Write raw bytes to a characteristic and watch what the band notifies.
     Write(RawWrite),
 
+    // Sweeps
+    /// Do the step with this `id` again if it was refused, without its fault; now it must succeed (R10).
+    Retry(Retry),
+
     // Looking
     /// Look at all sides and compare them (R13).
     Check(Check),
@@ -366,6 +370,14 @@ pub enum Proof {
     None,
 }
 
+/// `retry: adding`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// The `id` of the step.
+    pub step: At<String>,
+}
+
 /// `apdu: { via: nfc_channel, send: "00 A4 04 00 00" }`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -421,4 +433,72 @@ pub struct Check {
     pub messages: Option<At<u32>>,
     /// Whether the band is linked to an account, from the band's side.
     pub linked: Option<At<bool>>,
+}
+
+impl Verb {
+    /// Its word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        self.row().0
+    }
+
+    /// The fields of [`Expect`] that can apply to it.
+    #[must_use]
+    pub fn expects(&self) -> &'static [&'static str] {
+        self.row().1
+    }
+
+    /// Whether phone, band, terminal or cloud talk in it, so that a fault can strike.
+    #[must_use]
+    pub fn exchanges(&self) -> bool {
+        self.row().2
+    }
+
+    /// Word, what may be expected, whether a fault can strike.
+    fn row(&self) -> (&'static str, &'static [&'static str], bool) {
+        const APP: &[&str] = &["ok", "refused", "notice", "unchanged"];
+        const APP_ONLY: &[&str] = &["ok", "refused", "notice"];
+        const ON_BAND: &[&str] = &["ok", "refused", "notice", "on_band", "unchanged"];
+        const TAP: &[&str] = &["outcome", "cvm", "online", "arc", "reason", "card", "pin_asked", "tlv"];
+        const ANSWER: &[&str] = &["sw", "data", "tlv", "unchanged", "refused"];
+        match self {
+            Self::SignIn(_) => ("sign_in", APP_ONLY, true),
+            Self::SignOut(_) => ("sign_out", APP_ONLY, true),
+            Self::LinkXiaomiAccount(_) => ("link_xiaomi_account", APP_ONLY, true),
+            Self::LinkBand(_) => ("link_band", APP, true),
+            Self::UnlinkBand(_) => ("unlink_band", APP, true),
+            Self::Refresh(_) => ("refresh", APP, true),
+            Self::UpdateApp(_) => ("update_app", APP_ONLY, true),
+            Self::LeaveForeground(_) => ("leave_foreground", &[], false),
+            Self::ReturnToForeground(_) => ("return_to_foreground", &[], false),
+            Self::FactoryReset(_) => ("factory_reset", APP, true),
+            Self::AddCard(_) => ("add_card", &["ok", "refused", "notice", "requests_left", "unchanged"], true),
+            Self::RequestCode(_) => ("request_code", &["ok", "refused", "notice", "requests_left", "unchanged"], true),
+            Self::EnterCode(_) => ("enter_code", ON_BAND, true),
+            Self::Activate(_) => ("activate", ON_BAND, true),
+            Self::RemoveCard(_) => ("remove_card", ON_BAND, true),
+            Self::Reorder(_) => ("reorder", APP, true),
+            Self::CardList(_) => ("card_list", &["ok", "refused", "notice", "cards"], true),
+            Self::History(_) => ("history", &["ok", "refused", "notice", "entries"], true),
+            Self::Tap(_) => ("tap", TAP, true),
+            Self::BankSuspend(_) => ("bank_suspend", &[], false),
+            Self::BankResume(_) => ("bank_resume", &[], false),
+            Self::BankDelete(_) => ("bank_delete", &[], false),
+            Self::Wait(_) => ("wait", &[], false),
+            Self::LoseBand(_) => ("lose_band", &[], false),
+            Self::FindBand(_) => ("find_band", &[], false),
+            Self::CutPower(_) => ("cut_power", &[], false),
+            Self::RestorePower(_) => ("restore_power", &[], false),
+            Self::Press(_) => ("press", &["unchanged"], false),
+            Self::ReadIdentity(_) => ("read_identity", &["ok", "refused", "serial"], true),
+            Self::ReadBattery(_) => ("read_battery", &["ok", "refused", "battery"], true),
+            Self::ReadTime(_) => ("read_time", &["ok", "refused", "time"], true),
+            Self::SetTime(_) => ("set_time", &["ok", "refused"], true),
+            Self::CheckWarranty(_) => ("check_warranty", &["warranty"], true),
+            Self::Apdu(_) => ("apdu", ANSWER, true),
+            Self::Write(_) => ("write", &["notified", "att_error", "unchanged", "refused"], true),
+            Self::Retry(_) => ("retry", &["ok"], true),
+            Self::Check(_) => ("check", &[], false),
+        }
+    }
 }
