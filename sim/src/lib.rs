@@ -6,6 +6,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod card;
 pub mod rng;
 pub mod time;
 pub mod wire;

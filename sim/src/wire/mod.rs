@@ -32,6 +32,7 @@ use core::fmt;
 pub mod apdu;
 pub mod chain;
 pub mod dol;
+pub mod frame;
 pub mod gatt;
 pub mod hex;
 pub mod marked;
