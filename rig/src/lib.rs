@@ -5,6 +5,7 @@ pub mod mask;
 pub mod money;
 pub mod decode;
 pub mod fuzzing;
+pub mod phone;
 pub mod report;
 pub mod scenario;
 
