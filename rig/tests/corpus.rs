@@ -54,6 +54,23 @@ const SEEDS: &[(&str, &str, &str)] = &[
     ("apdu", "response_more_data", "01 02 03 61 10"),
     ("apdu", "response_wrong_le", "6C 13"),
     ("apdu", "response_not_found", "6A 82"),
+    // The first byte chooses a prepared card, then come steps: see `bandrig::fuzzing_card`.
+    ("card_session", "add_activate_and_pay", "00 08 01 09 01 80"),
+    ("card_session", "offline_limits_are_reached", "01 09 01 40 09 01 40 09 01 40 09 01 00"),
+    ("card_session", "a_seventh_card_has_no_place", "02 08 07"),
+    ("card_session", "delete_through_the_channel", "01 04 05 01 0A 0E 02 01 02 09 01 80"),
+    ("card_session", "a_spoilt_c_mac_ends_the_channel", "01 04 07 01 0A 0E 02 01 02 05 05 01 0A 0E 02 01 02"),
+    ("card_session", "order_of_six_cards", "02 01 00 00 03 00 01 09 02 01 00 01 0C 04 09 02"),
+    ("card_session", "a_second_cryptogram_is_refused", "01 09 01 80 01 01 01 05 0D 06 01 02"),
+    (
+        "card_session",
+        "power_cut_while_the_atc_counts",
+        "01 09 01 80 01 01 00 03 00 01 01 02 0B 00 01 01 04 0E 05 02 09 01 80",
+    ),
+    ("card_session", "power_cut_while_deleting", "02 04 0B 00 00 01 0A 0E 02 01 02 08 01"),
+    ("card_session", "bytes_that_are_no_command", "00 00 00 03 00 A4 04"),
+    ("card_session", "field_lost_between_two_commands", "01 01 01 00 03 00 01 01 02 0A 01 01 01 01 04 0E 05 02"),
+    ("card_session", "answer_fetched_with_get_response", "00 01 00 01 08 13 00 00 01 00 00 07 0E 00 02"),
     (
         "tlv",
         "ppse_of_one_card",
