@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, reason = "fields of a variant are explained on the variant")]
 
+use std::fmt;
+
 use band_sim::time::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -62,11 +64,62 @@ pub enum Output {
 /// A decision and its reason, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// The EMV step: `entry_point`, `selection`, `gpo`, `read_records`, `oda`, `restrictions`, `cvm`, `risk_management`,
-    /// `action_analysis`, `generate_ac`, `online`, `outcome`.
-    pub step: &'static str,
+    /// The EMV step.
+    pub step: Step,
     /// What was decided and why, one sentence.
     pub text: String,
+}
+
+/// A step of an EMV payment, in order. Its `Display` is the name of the file that decides it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Limits before the card, and the candidate list.
+    EntryPoint,
+    /// Selecting one application.
+    Selection,
+    /// GET PROCESSING OPTIONS.
+    Gpo,
+    /// Reading the application's records.
+    ReadRecords,
+    /// Offline data authentication.
+    Oda,
+    /// Processing restrictions: dates, versions, usage.
+    Restrictions,
+    /// Cardholder verification.
+    Cvm,
+    /// Floor and contactless limits.
+    RiskManagement,
+    /// Approve, decline or go online.
+    ActionAnalysis,
+    /// GENERATE AC.
+    GenerateAc,
+    /// Kernel 3: what the cryptogram in the answer to GET PROCESSING OPTIONS means.
+    Kernel3,
+    /// Asking the acquirer.
+    Online,
+    /// The end, and what the terminal shows.
+    Outcome,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EntryPoint => "entry_point",
+            Self::Selection => "selection",
+            Self::Gpo => "gpo",
+            Self::ReadRecords => "read_records",
+            Self::Oda => "oda",
+            Self::Restrictions => "restrictions",
+            Self::Cvm => "cvm",
+            Self::RiskManagement => "risk_management",
+            Self::ActionAnalysis => "action_analysis",
+            Self::GenerateAc => "generate_ac",
+            Self::Kernel3 => "kernel3",
+            Self::Online => "online",
+            Self::Outcome => "outcome",
+        })
+    }
 }
 
 /// How a payment ended.

@@ -29,7 +29,10 @@
 
 use core::fmt;
 
+pub mod advertising;
 pub mod apdu;
+pub mod chain;
+pub mod dol;
 pub mod frame;
 pub mod gatt;
 pub mod hex;
