@@ -6,6 +6,8 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod band;
+pub mod card;
 pub mod rng;
 pub mod time;
 pub mod wire;

@@ -29,9 +29,11 @@
 
 use core::fmt;
 
+pub mod advertising;
 pub mod apdu;
 pub mod chain;
 pub mod dol;
+pub mod frame;
 pub mod gatt;
 pub mod hex;
 pub mod marked;

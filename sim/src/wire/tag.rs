@@ -91,7 +91,8 @@ const C2_GP: &str = "EMV Contactless Book C-2, Annex A1; GPCS 2.3.1, 11.3";
 const B3_GP: &str = "EMV 4.4 Book 3, Annex A1; GPCS 2.3.1";
 const GP: &str = "GPCS 2.3.1, 11";
 const GP_H: &str = "GPCS 2.3.1, Annex H";
-const AMD_C: &str = "GPC Amendment C, 3";
+const AMD_C: &str = "GPC Amendment C, 3.11";
+const VIS: &str = "Visa Integrated Circuit Card Specification (VIS), data dictionary";
 const ISO: &str = "ISO 7816-4, 5.2 and 8";
 
 #[rustfmt::skip]
@@ -115,6 +116,7 @@ tags! {
     TAG_65_CARD_CONFIGURATION_DETAILS    0x65     VAR No     GP_H   "Card Configuration Details"
     TAG_66_CARD_DATA                     0x66     VAR No     GP_H   "Card Data / Card and Chip Details"
     TAG_67_CARD_CAPABILITY_INFORMATION   0x67     VAR No     GP_H   "Card Capability Information"
+    TAG_6D_APPLICATION_IMAGE             0x6D     VAR No     AMD_C  "Application Image Template"
     TAG_6F_FCI_TEMPLATE                  0x6F     VAR No     B3     "File Control Information (FCI) Template"
     TAG_70_RECORD_TEMPLATE               0x70     VAR No     B3     "READ RECORD Response Message Template"
     TAG_71_ISSUER_SCRIPT_TEMPLATE_1      0x71     VAR No     B3     "Issuer Script Template 1"
@@ -148,9 +150,12 @@ tags! {
     TAG_9B_TSI                           0x9B     B   No     B3     "Transaction Status Information (TSI)"
     TAG_9C_TRANSACTION_TYPE              0x9C     N   No     B3     "Transaction Type"
     TAG_9D_DDF_NAME                      0x9D     B   No     B3     "Directory Definition File (DDF) Name"
-    TAG_A0_GROUP_HEAD                    0xA0     VAR No     AMD_C  "Application Group Head"
-    TAG_A1_GROUP_MEMBERS                 0xA1     VAR No     AMD_C  "Application Group Members / Failed Applications"
+    TAG_A1_FAILED_APPLICATIONS           0xA1     VAR No     AMD_C  "Applications that could not be changed"
+    TAG_A2_GROUP_HEAD                    0xA2     VAR No     AMD_C  "Application Group Head"
+    TAG_A3_GROUP_MEMBERS                 0xA3     VAR No     AMD_C  "Application Group Members"
+    TAG_A4_CREL_LIST                     0xA4     VAR No     AMD_C  "Contactless Registry Event Listener (CREL) Applications"
     TAG_A5_FCI_PROPRIETARY               0xA5     VAR No     B3     "File Control Information (FCI) Proprietary Template"
+    TAG_A6_APPLICATION_DISCRETIONARY     0xA6     VAR No     AMD_C  "Application Discretionary Data (contactless registry)"
     TAG_C0_KEY_INFORMATION_DATA          0xC0     B   No     GP     "Key Information Data"
     TAG_C1_SEQUENCE_COUNTER              0xC1     B   No     GP     "Sequence Counter of the default Key Version Number"
     TAG_C4_LOAD_FILE_AID                 0xC4     B   No     GP     "Application's Executable Load File AID"
@@ -174,6 +179,7 @@ tags! {
     TAG_5F30_SERVICE_CODE                0x5F30   N   No     B3     "Service Code"
     TAG_5F34_PSN                         0x5F34   N   No     B3     "Application Primary Account Number (PAN) Sequence Number"
     TAG_5F36_TRANSACTION_CURRENCY_EXPONENT 0x5F36 N   No     B3     "Transaction Currency Exponent"
+    TAG_5F45_DISPLAY_MESSAGE             0x5F45   ANS No     AMD_C  "Display Message"
     TAG_5F50_ISSUER_URL                  0x5F50   ANS No     B3     "Issuer URL"
     TAG_5F53_IBAN                        0x5F53   VAR Key    B3     "International Bank Account Number (IBAN)"
     TAG_5F54_BIC                         0x5F54   VAR No     B3     "Bank Identifier Code (BIC)"
@@ -254,7 +260,8 @@ tags! {
     TAG_9F4E_MERCHANT_NAME               0x9F4E   ANS No     B3     "Merchant Name and Location"
     TAG_9F4F_LOG_FORMAT                  0x9F4F   B   No     B3     "Log Format"
     TAG_9F50_OFFLINE_BALANCE             0x9F50   N   No     C2     "Offline Accumulator Balance"
-    TAG_9F51_DRDOL                       0x9F51   B   No     C2     "Data Recovery Data Object List (DRDOL)"
+    TAG_9F51_DRDOL                       0x9F51   B   No     C2     "Data Recovery Data Object List (DRDOL) / Application Currency Code (Visa)"
+    TAG_9F52_APPLICATION_DEFAULT_ACTION  0x9F52   B   No     VIS    "Application Default Action (ADA)"
     TAG_9F53_TRANSACTION_CATEGORY_CODE   0x9F53   AN  No     C2     "Transaction Category Code"
     TAG_9F54_DS_ODS_CARD                 0x9F54   B   No     C2     "DS ODS Card"
     TAG_9F5A_APPLICATION_PROGRAM_ID      0x9F5A   B   No     C3     "Application Program Identifier"
@@ -298,6 +305,8 @@ tags! {
     TAG_DF61_DS_DIGEST_H                 0xDF61   B   No     C2     "DS Digest H"
     TAG_DF62_DS_ODS_INFO                 0xDF62   B   No     C2     "DS ODS Info"
     TAG_DF63_DS_ODS_TERM                 0xDF63   B   No     C2     "DS ODS Term"
+    TAG_DF8101_DS_SUMMARY_2              0xDF8101 B   No     C2     "DS Summary 2"
+    TAG_DF8102_DS_SUMMARY_3              0xDF8102 B   No     C2     "DS Summary 3"
     TAG_DF8104_BALANCE_BEFORE_GENERATE_AC 0xDF8104 N  No     C2     "Balance Read Before Gen AC"
     TAG_DF8105_BALANCE_AFTER_GENERATE_AC 0xDF8105 N   No     C2     "Balance Read After Gen AC"
     TAG_DF8106_DATA_NEEDED               0xDF8106 B   No     C2     "Data Needed"
