@@ -8,8 +8,9 @@ use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::span::At;
-use super::units::{CivilDate, HexPattern, Money, TagName, TagPattern};
+use super::units::{CivilDate, Date, HexPattern, TagName, TagPattern};
 use crate::cloud::api::{AuthorisationReason, CardState, Refusal};
+use crate::money::Money;
 
 /// What must come of a step. Only what is stated is compared.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -50,6 +51,8 @@ pub struct Expect {
     pub serial: Option<At<String>>,
     /// Battery level, percent.
     pub battery: Option<At<u8>>,
+    /// The band's clock, to the second.
+    pub time: Option<At<Date>>,
     /// The answer of the warranty check.
     pub warranty: Option<At<WarrantyExpect>>,
 
@@ -68,8 +71,6 @@ pub struct Expect {
 
     /// What the app showed in passing.
     pub notice: Option<At<NoticeExpect>>,
-    /// How long it may take. Refused until the air interface is modelled.
-    pub within: Option<At<String>>,
 }
 
 /// `true` or `either`.
@@ -181,6 +182,7 @@ pub enum Entries {
 #[serde(deny_unknown_fields)]
 pub struct EntryRow {
     /// How much.
+    #[schemars(schema_with = "super::units::money_schema")]
     pub amount: At<Money>,
     /// Whether it was paid.
     #[serde(default)]
@@ -264,6 +266,9 @@ pub struct Got {
     /// Battery level, percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub battery: Option<u8>,
+    /// The band's clock, seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_unix_s: Option<i64>,
     /// The answer of the warranty check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warranty: Option<GotWarranty>,

@@ -4,10 +4,26 @@
 //! sees YAML. A case is complete: variables, matrix row and includes are filled in, names are checked, durations are
 //! expressions over settings that the station may override.
 
+mod check;
+mod de;
+mod decode;
+pub mod error;
 pub mod expect;
 pub mod fault;
 pub mod file;
-mod schema;
+pub mod list;
+pub mod load;
+pub mod matcher;
+mod matrix;
+pub mod names;
+mod node;
+pub mod rules;
+pub mod schema;
 pub mod span;
 pub mod step;
 pub mod units;
+mod variables;
+mod yaml;
+
+#[cfg(test)]
+mod mistakes;

@@ -5,12 +5,17 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 use crate::cloud::api::{AuthorisationReason, CardState, OtpMethod, Refusal};
 
-/// The words of an enum of plain words, as serde reads it.
+/// The words of an enum, as serde reads it.
 pub(super) fn words_of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
     let mut words: &'static [&'static str] = &[];
     // The deserializer fails by design, after it has noted the words.
     let _ = T::deserialize(WordCatcher(&mut words));
     words
+}
+
+/// The fields of a struct, as serde reads it.
+pub(super) fn fields_of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
+    words_of::<T>()
 }
 
 struct WordCatcher<'a>(&'a mut &'static [&'static str]);
@@ -32,9 +37,19 @@ impl<'de> Deserializer<'de> for WordCatcher<'_> {
         Err(de::Error::custom("only words are asked for"))
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Self::Error> {
+        *self.0 = fields;
+        Err(de::Error::custom("only words are asked for"))
+    }
+
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq
-        tuple tuple_struct map struct identifier ignored_any
+        tuple tuple_struct map identifier ignored_any
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::{Deserialize, Deserializer, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 
 /// A stretch of one line of one file.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +20,20 @@ pub struct Span {
     pub column: u32,
     /// Length in characters, at least 1.
     pub length: u32,
+}
+
+impl Span {
+    /// As text, for the way through serde.
+    pub(super) fn to_wire(&self) -> String {
+        format!("{}:{}:{}:{}", self.line, self.column, self.length, self.file)
+    }
+
+    fn from_wire(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(4, ':');
+        let mut number = || parts.next()?.parse().ok();
+        let (line, column, length) = (number()?, number()?, number()?);
+        Some(Self { file: parts.next()?.into(), line, column, length })
+    }
 }
 
 impl Default for Span {
@@ -69,21 +84,23 @@ pub(super) const AT: &str = "bandrig::At";
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AtVisitor<T>(std::marker::PhantomData<T>);
+        struct ValueThenPlace<T>(PhantomData<T>);
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for AtVisitor<T> {
-            type Value = T;
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ValueThenPlace<T> {
+            type Value = At<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
+                f.write_str("a value and its place")
             }
 
-            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-                T::deserialize(deserializer)
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<At<T>, A::Error> {
+                let value = parts.next_element()?.ok_or_else(|| A::Error::custom("a value is missing"))?;
+                let place: Option<String> = parts.next_element()?;
+                Ok(At { value, span: place.and_then(|place| Span::from_wire(&place)).unwrap_or_default() })
             }
         }
 
-        deserializer.deserialize_newtype_struct(AT, AtVisitor(std::marker::PhantomData)).map(At::nowhere)
+        deserializer.deserialize_newtype_struct(AT, ValueThenPlace(PhantomData))
     }
 }
 

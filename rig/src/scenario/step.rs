@@ -7,8 +7,9 @@ use super::expect::{CardRow, Expect};
 use super::fault::Fault;
 use super::file::Version;
 use super::span::{At, Span};
-use super::units::{Bytes, CivilDate, Date, DurationExpr, Money};
+use super::units::{Bytes, CivilDate, Date, DurationExpr};
 use crate::cloud::api::OtpMethod;
+use crate::money::Money;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +75,9 @@ pub enum Verb {
     CardList(Nothing),
     /// Open a card's history (R4).
     History(OneCard),
+
+    /// Do an earlier step again, by its `id`, when it did not succeed; else do nothing (R10: the procedure can be repeated).
+    Retry(Retry),
 
     // The shop
     /// Pay: hold the band to a terminal.
@@ -251,11 +255,20 @@ pub struct Reorder {
     pub cards: Vec<At<String>>,
 }
 
+/// `retry: add`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// The `id` of the step.
+    pub step: At<String>,
+}
+
 /// `tap: { amount: 4.20 EUR, terminal: corner-shop }`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tap {
     /// How much.
+    #[schemars(schema_with = "super::units::money_schema")]
     pub amount: At<Money>,
     /// Where; the `given` terminal unless said.
     #[serde(default)]
@@ -265,6 +278,7 @@ pub struct Tap {
     pub pin: At<Pin>,
     /// Cash paid out with it.
     #[serde(default)]
+    #[schemars(schema_with = "super::units::money_schema")]
     pub cashback: Option<At<Money>>,
     /// Take the band out of the field after so many answers.
     #[serde(default)]
@@ -421,4 +435,72 @@ pub struct Check {
     pub messages: Option<At<u32>>,
     /// Whether the band is linked to an account, from the band's side.
     pub linked: Option<At<bool>>,
+}
+
+impl Verb {
+    /// Its word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        self.row().0
+    }
+
+    /// The fields of [`Expect`] that can apply to it.
+    #[must_use]
+    pub fn expects(&self) -> &'static [&'static str] {
+        self.row().1
+    }
+
+    /// Whether phone, band, terminal or cloud talk in it, so that a fault can strike.
+    #[must_use]
+    pub fn exchanges(&self) -> bool {
+        self.row().2
+    }
+
+    /// Word, what may be expected, whether a fault can strike.
+    fn row(&self) -> (&'static str, &'static [&'static str], bool) {
+        const APP: &[&str] = &["ok", "refused", "notice", "unchanged"];
+        const APP_ONLY: &[&str] = &["ok", "refused", "notice"];
+        const ON_BAND: &[&str] = &["ok", "refused", "notice", "on_band", "unchanged"];
+        const TAP: &[&str] = &["outcome", "cvm", "online", "arc", "reason", "card", "pin_asked", "tlv"];
+        const ANSWER: &[&str] = &["sw", "data", "tlv", "unchanged", "refused"];
+        match self {
+            Self::SignIn(_) => ("sign_in", APP_ONLY, true),
+            Self::SignOut(_) => ("sign_out", APP_ONLY, true),
+            Self::LinkXiaomiAccount(_) => ("link_xiaomi_account", APP_ONLY, true),
+            Self::LinkBand(_) => ("link_band", APP, true),
+            Self::UnlinkBand(_) => ("unlink_band", APP, true),
+            Self::Refresh(_) => ("refresh", APP, true),
+            Self::UpdateApp(_) => ("update_app", APP_ONLY, true),
+            Self::LeaveForeground(_) => ("leave_foreground", &[], false),
+            Self::ReturnToForeground(_) => ("return_to_foreground", &[], false),
+            Self::FactoryReset(_) => ("factory_reset", APP, true),
+            Self::AddCard(_) => ("add_card", &["ok", "refused", "notice", "requests_left", "unchanged"], true),
+            Self::RequestCode(_) => ("request_code", &["ok", "refused", "notice", "requests_left", "unchanged"], true),
+            Self::EnterCode(_) => ("enter_code", ON_BAND, true),
+            Self::Activate(_) => ("activate", ON_BAND, true),
+            Self::RemoveCard(_) => ("remove_card", ON_BAND, true),
+            Self::Reorder(_) => ("reorder", APP, true),
+            Self::CardList(_) => ("card_list", &["ok", "refused", "notice", "cards"], true),
+            Self::History(_) => ("history", &["ok", "refused", "notice", "entries"], true),
+            Self::Tap(_) => ("tap", TAP, true),
+            Self::BankSuspend(_) => ("bank_suspend", &[], false),
+            Self::BankResume(_) => ("bank_resume", &[], false),
+            Self::BankDelete(_) => ("bank_delete", &[], false),
+            Self::Wait(_) => ("wait", &[], false),
+            Self::LoseBand(_) => ("lose_band", &[], false),
+            Self::FindBand(_) => ("find_band", &[], false),
+            Self::CutPower(_) => ("cut_power", &[], false),
+            Self::RestorePower(_) => ("restore_power", &[], false),
+            Self::Press(_) => ("press", &["unchanged"], false),
+            Self::ReadIdentity(_) => ("read_identity", &["ok", "refused", "serial"], true),
+            Self::ReadBattery(_) => ("read_battery", &["ok", "refused", "battery"], true),
+            Self::ReadTime(_) => ("read_time", &["ok", "refused", "time"], true),
+            Self::SetTime(_) => ("set_time", &["ok", "refused"], true),
+            Self::CheckWarranty(_) => ("check_warranty", &["warranty"], true),
+            Self::Apdu(_) => ("apdu", ANSWER, true),
+            Self::Write(_) => ("write", &["notified", "att_error", "unchanged", "refused"], true),
+            Self::Retry(_) => ("retry", &["ok"], true),
+            Self::Check(_) => ("check", &[], false),
+        }
+    }
 }
