@@ -3,6 +3,7 @@
 //! The `decode` command, failure reports and traces all speak through here, so that nothing they print can show a
 //! whole card number.
 
+mod att;
 mod command;
 mod diff;
 mod hex;
@@ -14,6 +15,7 @@ use band_sim::wire::apdu::{CApdu, RApdu};
 use band_sim::wire::sw::Sw;
 use band_sim::wire::{DecodeError, tag, tlv};
 
+pub use att::{Direction, summarize_att};
 pub use command::{
     explain_command, explain_response, masked_command, masked_response, summarize_command, summarize_response,
 };

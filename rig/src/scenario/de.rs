@@ -6,8 +6,8 @@ use std::fmt::Display;
 
 use serde::de::value::{StrDeserializer, StringDeserializer};
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
-    VariantAccess, Visitor,
+    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
+    Unexpected, VariantAccess, Visitor,
 };
 
 use super::error::FileError;
@@ -133,7 +133,9 @@ impl Mistake {
         let owner = self.owner.as_deref().unwrap_or(owner);
         let error = match self.kind {
             Kind::Words(words) => FileError::at(&span, words),
-            Kind::Missing(field) => FileError::at(&span, format!("`{field}` is missing in `{owner}`")).hint(format!("add `{field}: …`")),
+            Kind::Missing(field) => {
+                FileError::at(&span, format!("`{field}` is missing in `{owner}`")).hint(format!("add `{field}: …`"))
+            }
             Kind::UnknownField { field, known } => {
                 let error = FileError::at(&span, format!("`{field}` is not a field of `{owner}`"));
                 if matches!(field.as_str(), "expect" | "faults" | "repeat" | "id") {
@@ -321,7 +323,9 @@ impl<'de> Deserializer<'de> for Walk<'_> {
             (Shape::Text { .. } | Shape::List(_), Some(field)) => {
                 visitor.visit_map(Short { field: Some(field), walk: self })
             }
-            _ if fields.is_empty() => Err(Mistake::new(Kind::Words(format!("`{}` stands alone, without a value", self.owner))).at(self.node)),
+            _ if fields.is_empty() => {
+                Err(Mistake::new(Kind::Words(format!("`{}` stands alone, without a value", self.owner))).at(self.node))
+            }
             _ => Err(self.wrong(&format!("a map with {}", list(fields)))),
         }
     }

@@ -51,20 +51,27 @@ pub(super) fn case(document: &Node) -> Result<Case, Vec<FileError>> {
 }
 
 fn check_document(document: &Node, repeat: &At<u32>, errors: &mut Vec<FileError>) {
-    for (key, hint) in [("scenario", "add `scenario: the sentence that this file proves`"), ("steps", "add `steps:` and what is done")] {
+    for (key, hint) in
+        [("scenario", "add `scenario: the sentence that this file proves`"), ("steps", "add `steps:` and what is done")]
+    {
         if document.entry(key).is_none() {
             errors.push(FileError::at(&document.span, format!("`{key}` is missing")).hint(hint));
         }
     }
     if !(1..=10_000).contains(&repeat.value) {
-        errors.push(FileError::at(&repeat.span, format!("`repeat` takes a whole number from 1 to 10000, not `{}`", repeat.value)));
+        errors.push(FileError::at(
+            &repeat.span,
+            format!("`repeat` takes a whole number from 1 to 10000, not `{}`", repeat.value),
+        ));
     }
 }
 
 fn part<T: DeserializeOwned>(document: &Node, key: &str, errors: &mut Vec<FileError>) -> Option<T> {
     let (key, value) = document.entry(key)?;
     if matches!(value.shape, Shape::Empty) {
-        errors.push(FileError::at(&key.span, format!("`{}` has no value", key.key())).hint("give it one, or take the line out"));
+        errors.push(
+            FileError::at(&key.span, format!("`{}` has no value", key.key())).hint("give it one, or take the line out"),
+        );
         return None;
     }
     read(value, key.key()).map_err(|more| errors.extend(more)).ok()
@@ -89,7 +96,15 @@ fn step(node: &Node) -> Result<Step, Vec<FileError>> {
         Shape::Map(entries) => entries,
         Shape::Text { .. } => {
             let verb = read(node, "step").map_err(|errors| errors.into_iter().map(no_verb).collect::<Vec<_>>())?;
-            return Ok(Step { at: node.span.clone(), id: None, verb, expect: None, faults: Vec::new(), repeat: None, text: node.line() });
+            return Ok(Step {
+                at: node.span.clone(),
+                id: None,
+                verb,
+                expect: None,
+                faults: Vec::new(),
+                repeat: None,
+                text: node.line(),
+            });
         }
         _ => {
             let error = FileError::at(&node.span, format!("a step is a word or a map, not {}", node.describe()));
@@ -100,12 +115,17 @@ fn step(node: &Node) -> Result<Step, Vec<FileError>> {
     let mut found: Option<(&Node, Option<Verb>)> = None;
     for (key, value) in entries.iter().filter(|(key, _)| !BESIDE.contains(&key.key())) {
         if !words_of::<Verb>().contains(&key.key()) {
-            errors.push(no_verb(FileError::at(&key.span, format!("`{}` is not a verb", key.key())).allowed("words", key.key(), &known_words())));
+            errors.push(no_verb(FileError::at(&key.span, format!("`{}` is not a verb", key.key())).allowed(
+                "words",
+                key.key(),
+                &known_words(),
+            )));
             found.get_or_insert((key, None));
             continue;
         }
         if let Some((first, _)) = found {
-            let error = FileError::at(&key.span, format!("a step does one thing; this one has `{}` already", first.key()));
+            let error =
+                FileError::at(&key.span, format!("a step does one thing; this one has `{}` already", first.key()));
             errors.push(error.hint(format!("start a new step: `- {}: …`", key.key())));
             continue;
         }
@@ -113,13 +133,20 @@ fn step(node: &Node) -> Result<Step, Vec<FileError>> {
         found = Some((key, read::<Verb>(&one, key.key()).map_err(|more| errors.extend(more)).ok()));
     }
     let Some((key, verb)) = found else {
-        errors.push(FileError::at(&node.span, "this step does nothing: it has no verb").allowed("verbs", "", words_of::<Verb>()));
+        errors.push(FileError::at(&node.span, "this step does nothing: it has no verb").allowed(
+            "verbs",
+            "",
+            words_of::<Verb>(),
+        ));
         return Err(errors);
     };
-    let expect = part_of_step(entries, "expect", &mut errors).and_then(|(key, value)| expect(key, value, verb.as_ref(), &mut errors));
+    let expect = part_of_step(entries, "expect", &mut errors)
+        .and_then(|(key, value)| expect(key, value, verb.as_ref(), &mut errors));
     let id = part_of_step(entries, "id", &mut errors).and_then(|(_, value)| collect(value, "id", &mut errors));
-    let faults = part_of_step(entries, "faults", &mut errors).and_then(|(_, value)| collect(value, "faults", &mut errors));
-    let repeat = part_of_step(entries, "repeat", &mut errors).and_then(|(_, value)| collect(value, "repeat", &mut errors));
+    let faults =
+        part_of_step(entries, "faults", &mut errors).and_then(|(_, value)| collect(value, "faults", &mut errors));
+    let repeat =
+        part_of_step(entries, "repeat", &mut errors).and_then(|(_, value)| collect(value, "repeat", &mut errors));
     match verb {
         Some(verb) if errors.is_empty() => {
             let said = entries.iter().find(|(known, _)| known.span == key.span).map(|(_, value)| value.line());
@@ -155,10 +182,16 @@ fn collect<T: DeserializeOwned>(node: &Node, owner: &str, errors: &mut Vec<FileE
     read(node, owner).map_err(|more| errors.extend(more)).ok()
 }
 
-fn part_of_step<'a>(entries: &'a [(Node, Node)], key: &str, errors: &mut Vec<FileError>) -> Option<(&'a Node, &'a Node)> {
+fn part_of_step<'a>(
+    entries: &'a [(Node, Node)],
+    key: &str,
+    errors: &mut Vec<FileError>,
+) -> Option<(&'a Node, &'a Node)> {
     let (key, value) = entries.iter().find(|(known, _)| known.key() == key)?;
     if matches!(value.shape, Shape::Empty) {
-        errors.push(FileError::at(&key.span, format!("`{}` has no value", key.key())).hint("give it one, or take the line out"));
+        errors.push(
+            FileError::at(&key.span, format!("`{}` has no value", key.key())).hint("give it one, or take the line out"),
+        );
         return None;
     }
     Some((key, value))
@@ -211,7 +244,9 @@ fn misplaced(name: &Node, verb: &Verb) -> Option<FileError> {
     }
     let error = FileError::at(&name.span, format!("`{}` never has a `{field}` to expect", verb.word()));
     Some(match known {
-        [] if matches!(verb, Verb::Check(_)) => error.note("`check` names what it compares in itself: `check: { agree: true }`"),
+        [] if matches!(verb, Verb::Check(_)) => {
+            error.note("`check` names what it compares in itself: `check: { agree: true }`")
+        }
         [] => error.note(format!("`{}` has nothing to expect; use `check` after it", verb.word())),
         known => error.note(format!("`{}` may expect: {}", verb.word(), known.join(", "))),
     })

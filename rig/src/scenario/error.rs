@@ -89,7 +89,8 @@ impl FileError {
             _ => format!("{}:{}:{}", self.path, self.span.line, self.span.column),
         };
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "{} {} {}", paint.bold(&format!("{place}:")), paint.red("error:"), paint.bold(&self.message));
+        let _ =
+            writeln!(out, "{} {} {}", paint.bold(&format!("{place}:")), paint.red("error:"), paint.bold(&self.message));
         let number = self.span.line.to_string();
         let margin = " ".repeat(number.len());
         if let Some(source) = &self.source {
@@ -173,7 +174,18 @@ fn distance(left: &str, right: &str) -> usize {
 fn crop(source: &str, column: u32, length: u32) -> (String, usize, usize) {
     const WIDTH: usize = 110;
     // Tabs and control characters take one cell, so that the caret stands right; nothing in a file may steer the terminal.
-    let chars: Vec<char> = source.chars().map(|c| if c == '\t' { '→' } else if c.is_control() { '·' } else { c }).collect();
+    let chars: Vec<char> = source
+        .chars()
+        .map(|c| {
+            if c == '\t' {
+                '→'
+            } else if c.is_control() {
+                '·'
+            } else {
+                c
+            }
+        })
+        .collect();
     let column = usize::try_from(column).unwrap_or(usize::MAX).saturating_sub(1).min(chars.len());
     let length = usize::try_from(length).unwrap_or(1).clamp(1, (chars.len() - column).max(1));
     let start = match chars.len() > WIDTH && column > WIDTH / 2 {

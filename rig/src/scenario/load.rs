@@ -88,7 +88,14 @@ impl Sources {
 /// Reads scenario files and folders of them, in the order given; folders by name.
 #[must_use]
 pub fn load(paths: &[PathBuf], options: &Options) -> Loaded {
-    let mut loader = Loader { options, root: PathBuf::new(), shown_root: PathBuf::new(), loaded: Loaded::default(), fragments: BTreeMap::new(), known_vars: BTreeSet::new() };
+    let mut loader = Loader {
+        options,
+        root: PathBuf::new(),
+        shown_root: PathBuf::new(),
+        loaded: Loaded::default(),
+        fragments: BTreeMap::new(),
+        known_vars: BTreeSet::new(),
+    };
     let mut seen = BTreeSet::new();
     for path in paths {
         loader.enter(path, &mut seen);
@@ -104,7 +111,14 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Loaded {
 /// Reads one scenario from memory, as if it stood alone in an empty folder. Includes are not found.
 #[must_use]
 pub fn load_text(name: &str, text: &str, options: &Options) -> Loaded {
-    let mut loader = Loader { options, root: PathBuf::new(), shown_root: PathBuf::new(), loaded: Loaded::default(), fragments: BTreeMap::new(), known_vars: BTreeSet::new() };
+    let mut loader = Loader {
+        options,
+        root: PathBuf::new(),
+        shown_root: PathBuf::new(),
+        loaded: Loaded::default(),
+        fragments: BTreeMap::new(),
+        known_vars: BTreeSet::new(),
+    };
     let file: Arc<str> = name.into();
     loader.loaded.sources.files.insert(file.clone(), (name.to_owned(), text.into()));
     loader.text(&file, text);
@@ -163,7 +177,8 @@ impl Loader<'_> {
     }
 
     fn folder(&mut self, folder: &Path, seen: &mut BTreeSet<PathBuf>) {
-        let entries = std::fs::read_dir(folder).and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>());
+        let entries = std::fs::read_dir(folder)
+            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>());
         let mut entries = match entries {
             Ok(entries) => entries,
             Err(error) => return self.error(FileError::whole(self.shown(folder), read_error(&error))),
@@ -224,7 +239,8 @@ impl Loader<'_> {
                 let last = if before.ends_with('\n') { "" } else { before.lines().last().unwrap_or_default() };
                 let column = u32::try_from(last.chars().count() + 1).unwrap_or(u32::MAX);
                 let source = format!("{last}\u{FFFD}");
-                let mut error = FileError::at(&Span { file, line, column, length: 1 }, why).hint("save the file as UTF-8");
+                let mut error =
+                    FileError::at(&Span { file, line, column, length: 1 }, why).hint("save the file as UTF-8");
                 error.path = shown;
                 error.source = Some(source);
                 self.error(error);
@@ -250,7 +266,9 @@ impl Loader<'_> {
         let Shape::Map(entries) = &document.shape else {
             let error = FileError::at(&document.span, format!("a scenario is a map, not {}", document.describe()));
             return self.error(match document.shape {
-                Shape::List(_) => error.note(format!("a list of steps to be included stands in a folder named `{FRAGMENTS}`")),
+                Shape::List(_) => {
+                    error.note(format!("a list of steps to be included stands in a folder named `{FRAGMENTS}`"))
+                }
                 _ => error.note("it starts with `scenario: the sentence that this file proves`"),
             });
         };
@@ -292,7 +310,13 @@ impl Loader<'_> {
         own
     }
 
-    fn case(&mut self, document: &Node, own: &BTreeMap<String, Node>, row: &Row, used: &mut BTreeSet<String>) -> Option<Case> {
+    fn case(
+        &mut self,
+        document: &Node,
+        own: &BTreeMap<String, Node>,
+        row: &Row,
+        used: &mut BTreeSet<String>,
+    ) -> Option<Case> {
         let mut values = own.clone();
         values.extend(row.iter().cloned());
         let mut variables = Variables::new(&values);
@@ -381,11 +405,17 @@ impl Loader<'_> {
     }
 
     /// The steps of an included file; `None` when its mistakes are told already.
-    fn fragment(&mut self, path: &str, at: &Node, stack: &[Arc<str>]) -> Result<Option<(Arc<str>, Vec<Node>)>, FileError> {
+    fn fragment(
+        &mut self,
+        path: &str,
+        at: &Node,
+        stack: &[Arc<str>],
+    ) -> Result<Option<(Arc<str>, Vec<Node>)>, FileError> {
         let wrong = |words: String| FileError::at(&at.span, words);
         let from = stack.last().map_or("", |file| file);
         let Some(inner) = inside(from, path) else {
-            return Err(wrong(format!("`{path}` leaves the scenario root")).note("included files stay under the folder of the scenarios"));
+            return Err(wrong(format!("`{path}` leaves the scenario root"))
+                .note("included files stay under the folder of the scenarios"));
         };
         if let Some(start) = stack.iter().position(|file| **file == *inner) {
             let circle: Vec<_> = stack.iter().skip(start).map(|file| &**file).chain([inner.as_str()]).collect();
@@ -397,7 +427,11 @@ impl Loader<'_> {
         if self.root.as_os_str().is_empty() {
             return Err(wrong(format!("`{inner}` cannot be included here: this scenario does not stand in a folder")));
         }
-        let real = self.root.join(&inner).canonicalize().map_err(|error| wrong(format!("`{inner}`: {}", read_error(&error))))?;
+        let real = self
+            .root
+            .join(&inner)
+            .canonicalize()
+            .map_err(|error| wrong(format!("`{inner}`: {}", read_error(&error))))?;
         let Ok(real_inner) = real.strip_prefix(&self.root).map(slashes) else {
             return Err(wrong(format!("`{path}` is a link that leads out of the scenario root")));
         };
@@ -441,7 +475,10 @@ fn own_vars(document: &Node, errors: &mut Vec<FileError>) -> BTreeMap<String, No
     };
     for (name, value) in entries {
         if !is_name(name.key()) {
-            errors.push(FileError::at(&name.span, format!("`{}` cannot be a variable", name.key())).hint("small letters, digits and `_`"));
+            errors.push(
+                FileError::at(&name.span, format!("`{}` cannot be a variable", name.key()))
+                    .hint("small letters, digits and `_`"),
+            );
         }
         if matches!(value.shape, Shape::Empty) {
             errors.push(FileError::at(&name.span, format!("the variable `{}` has no value", name.key())));
@@ -490,7 +527,9 @@ fn slashes(path: &Path) -> String {
 
 /// Nothing but white space, comments and document marks.
 fn is_blank(text: &str) -> bool {
-    text.lines().map(|line| line.trim_start_matches('\u{FEFF}').trim()).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
+    text.lines()
+        .map(|line| line.trim_start_matches('\u{FEFF}').trim())
+        .all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
 enum Unreadable {

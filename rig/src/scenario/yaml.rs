@@ -36,7 +36,8 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, Vec<FileError>>
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
         with_snippet: false,
     };
-    let raw: Raw = serde_yaml::from_str_with_options(text, options).map_err(|error| vec![explain(file, text, &error)])?;
+    let raw: Raw =
+        serde_yaml::from_str_with_options(text, options).map_err(|error| vec![explain(file, text, &error)])?;
     let mut tree = Tree { file, text, errors: Vec::new() };
     let node = tree.node(raw);
     if tree.errors.is_empty() { Ok(node) } else { Err(tree.errors) }
@@ -158,7 +159,10 @@ impl Tree<'_> {
         match (tag.as_deref(), shape) {
             (Some("!include"), Shape::Text { text, .. }) => Node::new(span, Shape::Include(text)),
             (Some("!include"), shape) => {
-                self.errors.push(FileError::at(&span, "`!include` takes the path of a file").hint("write `!include fragments/name.yaml`"));
+                self.errors.push(
+                    FileError::at(&span, "`!include` takes the path of a file")
+                        .hint("write `!include fragments/name.yaml`"),
+                );
                 Node::new(span, shape)
             }
             (Some(tag), shape) if !tag.starts_with("tag:yaml.org,2002:") => {
@@ -175,7 +179,8 @@ impl Tree<'_> {
         for (key, value) in entries {
             let (key, value) = (self.node(key), self.node(value));
             if key.text().is_none() {
-                self.errors.push(FileError::at(&key.span, format!("{} cannot be a key; keys are words", key.describe())));
+                self.errors
+                    .push(FileError::at(&key.span, format!("{} cannot be a key; keys are words", key.describe())));
                 continue;
             }
             if let Some((first, _)) = map.iter().find(|(known, _)| known.key() == key.key()) {
@@ -235,19 +240,21 @@ fn explain(file: &Arc<str>, text: &str, error: &Error) -> FileError {
         Error::MultipleDocuments { .. } => {
             at("a second document starts here").note("a file holds one scenario; `---` starts another document")
         }
-        Error::UnknownAnchor { .. } => at("this alias has no anchor").hint("write `&name` where the value first stands"),
+        Error::UnknownAnchor { .. } => {
+            at("this alias has no anchor").hint("write `&name` where the value first stands")
+        }
         Error::RecursiveReferencesRequireWeakTypes { .. } => at("this alias stands inside its own anchor"),
         Error::MergeValueNotMapOrSeqOfMaps { .. } => at("`<<` merges a map, or a list of maps"),
         Error::AliasReplayCounterOverflow { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => {
-            at("aliases blow this file up beyond all measure").note("an alias of an alias of an alias multiplies; write the steps out")
-        }
+        | Error::AliasReplayStackDepthExceeded { .. } => at("aliases blow this file up beyond all measure")
+            .note("an alias of an alias of an alias multiplies; write the steps out"),
         Error::Budget { breach, .. } => match format!("{breach:?}") {
             breach if breach.starts_with("Depth") => at("values are nested too deep; 24 levels are the limit"),
             breach if breach.contains("Alias") || breach.contains("Anchor") => {
-                at("aliases blow this file up beyond all measure").note("an alias of an alias of an alias multiplies; write the steps out")
+                at("aliases blow this file up beyond all measure")
+                    .note("an alias of an alias of an alias multiplies; write the steps out")
             }
             _ => at("this file holds more values than any scenario needs").note("100 000 values are the limit"),
         },
@@ -270,10 +277,12 @@ fn syntax(span: &Span, text: &str, said: &str) -> FileError {
             .note("the line before may lack its `:`, brackets may be open, the indentation may not fit, or a text with `: ` in it needs quotes");
     }
     if said.contains("did not find expected key") || said.contains("did not find expected '-'") {
-        return near("this line does not fit into what stands above it").note("lines of the same map or list start in the same column");
+        return near("this line does not fit into what stands above it")
+            .note("lines of the same map or list start in the same column");
     }
     if said.contains("unknown escape") {
-        return near("unknown escape in a quoted text").note("in double quotes `\\` is special: write `\\\\`, or use single quotes");
+        return near("unknown escape in a quoted text")
+            .note("in double quotes `\\` is special: write `\\\\`, or use single quotes");
     }
     if said.contains("unexpected character") {
         return near("this character cannot stand here").note("a text that starts with it needs quotes");
@@ -298,7 +307,9 @@ fn unpaired_quote(line: &str) -> Option<usize> {
         match open {
             None if c == '#' && previous.is_whitespace() => return None,
             // A quote opens a text only where a value may start; elsewhere it is an apostrophe.
-            None if matches!(c, '"' | '\'') && matches!(previous, ' ' | '[' | '{' | ',' | ':' | '-') => open = Some((c, column)),
+            None if matches!(c, '"' | '\'') && matches!(previous, ' ' | '[' | '{' | ',' | ':' | '-') => {
+                open = Some((c, column))
+            }
             Some((quote, _)) if quote == c && previous != '\\' => open = None,
             _ => {}
         }
