@@ -5,6 +5,7 @@ pub mod decode;
 pub mod fuzzing;
 pub mod mask;
 pub mod money;
+pub mod phone;
 pub mod report;
 pub mod scenario;
 

@@ -34,6 +34,11 @@ mod select;
 mod set_status;
 mod store_data;
 
+#[cfg(test)]
+pub(crate) mod host;
+#[cfg(test)]
+mod tests;
+
 use command::{Command, Target, ins};
 use nvm::{Nvm, PowerLost};
 use profile::CardProfile;
@@ -416,11 +421,13 @@ fn get_response(session: &mut Session, command: &CApdu) -> Answer {
     session.pending.handle_get_response(command.ne.unwrap_or(256)).ok_or(Sw::CONDITIONS_NOT_SATISFIED)
 }
 
-/// Holds an answer to what was asked for. Without Le, data waits for GET RESPONSE; SELECT's is not wanted then.
+/// Holds an answer to what was asked for. Without Le, data waits for GET RESPONSE. Two exceptions (assumed): SELECT's
+/// data is not wanted then, and a protected answer goes out at once, as the host agreed to an R-MAC with every answer.
 fn limit(session: &mut Session, command: &CApdu, answer: RApdu) -> RApdu {
     match command.ne {
         Some(ne) => session.pending.answer(answer, ne),
         None if command.ins == ins::SELECT => RApdu::sw(answer.sw),
+        None if command.cla & CLA_SECURE_MESSAGING != 0 => answer,
         None => session.pending.answer(answer, 0),
     }
 }

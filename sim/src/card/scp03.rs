@@ -60,7 +60,7 @@ impl AesKey {
     }
 
     /// AES-CBC encryption of whole blocks; what follows the last whole block is left out.
-    fn encrypt_cbc(&self, iv: AesBlock, input: &[u8]) -> Vec<u8> {
+    pub(super) fn encrypt_cbc(&self, iv: AesBlock, input: &[u8]) -> Vec<u8> {
         let cipher = self.cipher();
         let mut previous = iv;
         let mut output = Vec::with_capacity(input.len());
@@ -72,11 +72,11 @@ impl AesKey {
         output
     }
 
-    fn encrypt_block(&self, block: AesBlock) -> AesBlock {
+    pub(super) fn encrypt_block(&self, block: AesBlock) -> AesBlock {
         self.cipher().encrypt(block)
     }
 
-    fn cmac(&self, parts: &[&[u8]]) -> AesBlock {
+    pub(super) fn cmac(&self, parts: &[&[u8]]) -> AesBlock {
         fn over<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> AesBlock {
             let mut tag = [0; BLOCK_BYTES];
             // The length was checked when the key was made.
@@ -248,7 +248,7 @@ impl SecurityLevel {
 /// Data derivation constants.
 // Amendment D v1.2 table 4-1
 #[derive(Clone, Copy)]
-enum Derive {
+pub(super) enum Derive {
     CardCryptogram = 0x00,
     HostCryptogram = 0x01,
     CardChallenge = 0x02,
@@ -452,7 +452,7 @@ struct SessionKeys {
 
 /// NIST SP 800-108 in counter mode with AES-CMAC.
 // Amendment D v1.2 4.1.5: label (11 x 00, constant) || 00 || L (2) || counter (1) || context
-fn derive(key: &AesKey, constant: Derive, out_bytes: usize, context: &[u8]) -> Vec<u8> {
+pub(super) fn derive(key: &AesKey, constant: Derive, out_bytes: usize, context: &[u8]) -> Vec<u8> {
     let [.., high, low] = (out_bytes * 8).to_be_bytes();
     let mut output = Vec::with_capacity(2 * BLOCK_BYTES);
     for counter in 1..=2 {
