@@ -86,6 +86,7 @@ const SEEDS: &[(&str, &str, &str)] = &[
     ),
     ("tlv", "data_object_list", "9F 02 06 9F 03 06 9F 1A 02 95 05 5F 2A 02 9A 03 9C 01 9F 37 04"),
     ("tlv", "padding_between_objects", "00 61 05 00 87 01 01 00 00 50 00 00"),
+    ("tlv", "padding_and_nothing_else", "00 00 00 00"),
     ("tlv", "tag_of_four_bytes", "DF 81 80 01 01 AA"),
     ("tlv", "tag_of_five_bytes", "DF 81 81 81 01 01 AA"),
     ("tlv", "tag_that_begins_with_ff", "FF 81 05 04 9F 36 01 AA"),
