@@ -7,11 +7,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use band_sim::wire::apdu::{CApdu, RApdu};
 use serde_json::Value;
 
 use super::digits::{Digits, Token};
 use super::edge::{ByteSecret, Edges};
 use super::pattern::{Pattern, Then, decimal, star};
+use crate::decode;
 
 /// Digits by which a secret is first looked for; shorter ones cannot be told from other numbers.
 const HEAD: usize = 8;
@@ -98,6 +100,24 @@ impl Masker {
         }
     }
 
+    /// A C-APDU in spaced hex: known secrets, and what its tags or its instruction call secret.
+    #[must_use]
+    pub fn command(&self, bytes: &[u8]) -> String {
+        match CApdu::decode(bytes) {
+            Ok(command) => self.both(&decode::masked_command(&command), bytes),
+            Err(_) => self.both(&decode::masked_hex(bytes), bytes),
+        }
+    }
+
+    /// An R-APDU in spaced hex: known secrets, and what its tags call secret.
+    #[must_use]
+    pub fn response(&self, bytes: &[u8]) -> String {
+        match RApdu::decode(bytes) {
+            Ok(response) => self.both(&decode::masked_response(&response), bytes),
+            Err(_) => self.both(&decode::masked_hex(bytes), bytes),
+        }
+    }
+
     /// The value of an ATT operation in spaced hex. `characteristic` is its UUID, or a name that holds it, as in `authentication (H:0009)`.
     #[must_use]
     pub fn att(&self, characteristic: &str, value: &[u8]) -> String {
@@ -135,6 +155,16 @@ impl Masker {
             }
             Value::Null | Value::Bool(_) => {}
         }
+    }
+
+    /// What either of the two masks hides: `by_tag` is the spaced hex of `bytes` with stars already.
+    fn both(&self, by_tag: &str, bytes: &[u8]) -> String {
+        let known = self.hex(bytes);
+        if known.len() != by_tag.len() {
+            // Not the same bytes, e.g. a command whose lengths are written in another form: what is known is masked all the same.
+            return self.text(by_tag).into_owned();
+        }
+        known.chars().zip(by_tag.chars()).map(|(known, by_tag)| if by_tag == '*' { '*' } else { known }).collect()
     }
 
     fn json_object(&self, fields: &mut serde_json::Map<String, Value>) {
@@ -340,6 +370,21 @@ mod tests {
         {
             assert!(matches!(masker.text(text), Cow::Borrowed(same) if same == text), "{text}");
         }
+    }
+
+    #[test]
+    fn apdus_hide_what_is_known_and_what_their_tags_call_secret() {
+        let masker = masker();
+        let unknown =
+            [&[0x70, 0x0A, 0x5A, 0x08][..], &[0x52, 0x01, 0x23, 0x45, 0x67, 0x89, 0x01, 0x23], &[0x90, 0x00]].concat();
+        assert_eq!(masker.response(&unknown), "70 0A 5A 08 52 01 23 ** ** ** 01 23 90 00");
+        let known_without_tag = [0x54, 0x13, 0x33, 0x00, 0x89, 0x01, 0x04, 0x34, 0x90, 0x00];
+        assert_eq!(masker.response(&known_without_tag), "54 13 33 ** ** ** 04 34 90 00");
+        let verify = [0x00, 0x20, 0x00, 0x80, 0x08, 0x24, 0x12, 0x34, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
+        assert_eq!(masker.command(&verify), "00 20 00 80 08 ** ** ** ** ** ** ** **");
+        let select = [0x00, 0xA4, 0x04, 0x00, 0x07, 0xA0, 0x00, 0x00, 0x00, 0x04, 0x10, 0x10, 0x00];
+        assert_eq!(masker.command(&select), "00 A4 04 00 07 A0 00 00 00 04 10 10 00");
+        assert_eq!([masker.command(&[]), masker.response(&[0x90])], ["", "90"]);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! A file is looked at before it is opened: what is larger than [`MAX_FILE`], or is no plain file, is refused unread. Includes
 //! stay under the scenario root, also through `..` and symbolic links.
 
+#![allow(clippy::result_large_err, reason = "an error ends the reading of a file")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -88,7 +90,14 @@ impl Sources {
 /// Reads scenario files and folders of them, in the order given; folders by name.
 #[must_use]
 pub fn load(paths: &[PathBuf], options: &Options) -> Loaded {
-    let mut loader = Loader { options, root: PathBuf::new(), shown_root: PathBuf::new(), loaded: Loaded::default(), fragments: BTreeMap::new(), known_vars: BTreeSet::new() };
+    let mut loader = Loader {
+        options,
+        root: PathBuf::new(),
+        shown_root: PathBuf::new(),
+        loaded: Loaded::default(),
+        fragments: BTreeMap::new(),
+        known_vars: BTreeSet::new(),
+    };
     let mut seen = BTreeSet::new();
     for path in paths {
         loader.enter(path, &mut seen);
@@ -104,7 +113,14 @@ pub fn load(paths: &[PathBuf], options: &Options) -> Loaded {
 /// Reads one scenario from memory, as if it stood alone in an empty folder. Includes are not found.
 #[must_use]
 pub fn load_text(name: &str, text: &str, options: &Options) -> Loaded {
-    let mut loader = Loader { options, root: PathBuf::new(), shown_root: PathBuf::new(), loaded: Loaded::default(), fragments: BTreeMap::new(), known_vars: BTreeSet::new() };
+    let mut loader = Loader {
+        options,
+        root: PathBuf::new(),
+        shown_root: PathBuf::new(),
+        loaded: Loaded::default(),
+        fragments: BTreeMap::new(),
+        known_vars: BTreeSet::new(),
+    };
     let file: Arc<str> = name.into();
     loader.loaded.sources.files.insert(file.clone(), (name.to_owned(), text.into()));
     loader.text(&file, text);
@@ -163,7 +179,8 @@ impl Loader<'_> {
     }
 
     fn folder(&mut self, folder: &Path, seen: &mut BTreeSet<PathBuf>) {
-        let entries = std::fs::read_dir(folder).and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>());
+        let entries = std::fs::read_dir(folder)
+            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>());
         let mut entries = match entries {
             Ok(entries) => entries,
             Err(error) => return self.error(FileError::whole(self.shown(folder), read_error(&error))),
@@ -224,7 +241,8 @@ impl Loader<'_> {
                 let last = if before.ends_with('\n') { "" } else { before.lines().last().unwrap_or_default() };
                 let column = u32::try_from(last.chars().count() + 1).unwrap_or(u32::MAX);
                 let source = format!("{last}\u{FFFD}");
-                let mut error = FileError::at(&Span { file, line, column, length: 1 }, why).hint("save the file as UTF-8");
+                let mut error =
+                    FileError::at(&Span { file, line, column, length: 1 }, why).hint("save the file as UTF-8");
                 error.path = shown;
                 error.source = Some(source);
                 self.error(error);
@@ -237,7 +255,8 @@ impl Loader<'_> {
 
     fn text(&mut self, file: &Arc<str>, text: &str) {
         if is_blank(text) {
-            let error = FileError::whole(self.loaded.sources.path(file), "this file is empty");
+            let first = Span { file: file.clone(), line: 1, column: 1, length: 1 };
+            let error = FileError::at(&first, "this file is empty");
             return self.error(error.note("a scenario needs at least `scenario:` and `steps:`"));
         }
         match yaml::parse(file, text) {
@@ -250,7 +269,9 @@ impl Loader<'_> {
         let Shape::Map(entries) = &document.shape else {
             let error = FileError::at(&document.span, format!("a scenario is a map, not {}", document.describe()));
             return self.error(match document.shape {
-                Shape::List(_) => error.note(format!("a list of steps to be included stands in a folder named `{FRAGMENTS}`")),
+                Shape::List(_) => {
+                    error.note(format!("a list of steps to be included stands in a folder named `{FRAGMENTS}`"))
+                }
                 _ => error.note("it starts with `scenario: the sentence that this file proves`"),
             });
         };
@@ -259,9 +280,14 @@ impl Loader<'_> {
             let error = FileError::at(&key.span, format!("`{}` is not a part of a scenario", key.key()));
             errors.push(error.allowed("parts", key.key(), &KEYS));
         }
+        self.loaded.errors.append(&mut errors);
         let own = own_vars(document, &mut errors);
         let rows = matrix::rows(value(document, "matrix"), value(document, "exclude"), &mut errors);
-        self.loaded.errors.extend(errors);
+        self.known_vars.extend(own.keys().cloned());
+        if !errors.is_empty() {
+            // Without sound variables, what is made of them cannot be judged.
+            return self.loaded.errors.extend(errors);
+        }
         let own = self.overridden(own);
         let document = self.written_out(document);
         let mut used = BTreeSet::new();
@@ -281,8 +307,7 @@ impl Loader<'_> {
     }
 
     /// `--var` is stronger than the file.
-    fn overridden(&mut self, mut own: BTreeMap<String, Node>) -> BTreeMap<String, Node> {
-        self.known_vars.extend(own.keys().cloned());
+    fn overridden(&self, mut own: BTreeMap<String, Node>) -> BTreeMap<String, Node> {
         for (name, value) in &self.options.vars {
             if let Some(node) = own.get_mut(name) {
                 let span = Span { file: "--var".into(), line: 0, column: 0, length: 1 };
@@ -292,7 +317,13 @@ impl Loader<'_> {
         own
     }
 
-    fn case(&mut self, document: &Node, own: &BTreeMap<String, Node>, row: &Row, used: &mut BTreeSet<String>) -> Option<Case> {
+    fn case(
+        &mut self,
+        document: &Node,
+        own: &BTreeMap<String, Node>,
+        row: &Row,
+        used: &mut BTreeSet<String>,
+    ) -> Option<Case> {
         let mut values = own.clone();
         values.extend(row.iter().cloned());
         let mut variables = Variables::new(&values);
@@ -309,9 +340,10 @@ impl Loader<'_> {
             self.loaded.errors.append(&mut variables.errors);
             return None;
         }
-        let mut case = decode::case(&filled).map_err(|errors| self.loaded.errors.extend(errors)).ok()?;
+        let (mut case, mut errors) = decode::case(&filled);
         case.row = row.iter().map(|(name, value)| (name.clone(), value.line())).collect();
-        let errors = check::case(&case, &document.span, &self.options.names);
+        let complete = errors.is_empty();
+        errors.extend(check::case(&case, complete, &document.span, &self.options.names));
         if errors.is_empty() {
             return Some(case);
         }
@@ -332,7 +364,7 @@ impl Loader<'_> {
         for (name, _) in &self.options.vars {
             if !self.known_vars.contains(name) {
                 let known: Vec<_> = self.known_vars.iter().collect();
-                let error = FileError::whole("--var", format!("no file has a variable `{name}`"));
+                let error = FileError::argument("--var", format!("no file has a variable `{name}`"));
                 self.loaded.errors.push(error.allowed("variables", name, &known));
             }
         }
@@ -356,11 +388,13 @@ impl Loader<'_> {
         Node { shape: Shape::Map(written), ..document.clone() }
     }
 
-    fn splice(&mut self, items: &[Node], stack: &mut Vec<Arc<str>>, steps: &mut Vec<Node>) {
+    /// Puts the steps of a list into `steps`, includes written out; `false` when there are too many.
+    fn splice(&mut self, items: &[Node], stack: &mut Vec<Arc<str>>, steps: &mut Vec<Node>) -> bool {
         for item in items {
             let Shape::Include(path) = &item.shape else {
                 if steps.len() == MAX_STEPS {
-                    return self.error(FileError::at(&item.span, format!("this case has more than {MAX_STEPS} steps")));
+                    self.error(FileError::at(&item.span, format!("this case has more than {MAX_STEPS} steps")));
+                    return false;
                 }
                 steps.push(item.clone());
                 continue;
@@ -368,24 +402,26 @@ impl Loader<'_> {
             match self.fragment(path, item, stack) {
                 Ok(Some((file, inner))) => {
                     stack.push(file);
-                    self.splice(&inner, stack, steps);
+                    let fits = self.splice(&inner, stack, steps);
                     stack.pop();
+                    if !fits {
+                        return false;
+                    }
                 }
                 Ok(None) => {}
                 Err(error) => self.error(error),
             }
-            if steps.len() >= MAX_STEPS {
-                return;
-            }
         }
+        true
     }
 
-    /// The steps of an included file; `None` when its mistakes are told already.
-    fn fragment(&mut self, path: &str, at: &Node, stack: &[Arc<str>]) -> Result<Option<(Arc<str>, Vec<Node>)>, FileError> {
+    /// An included file; `None` when its mistakes are told already.
+    fn fragment(&mut self, path: &str, at: &Node, stack: &[Arc<str>]) -> Result<Option<Fragment>, FileError> {
         let wrong = |words: String| FileError::at(&at.span, words);
         let from = stack.last().map_or("", |file| file);
         let Some(inner) = inside(from, path) else {
-            return Err(wrong(format!("`{path}` leaves the scenario root")).note("included files stay under the folder of the scenarios"));
+            return Err(wrong(format!("`{path}` leaves the scenario root"))
+                .note("included files stay under the folder of the scenarios"));
         };
         if let Some(start) = stack.iter().position(|file| **file == *inner) {
             let circle: Vec<_> = stack.iter().skip(start).map(|file| &**file).chain([inner.as_str()]).collect();
@@ -397,7 +433,11 @@ impl Loader<'_> {
         if self.root.as_os_str().is_empty() {
             return Err(wrong(format!("`{inner}` cannot be included here: this scenario does not stand in a folder")));
         }
-        let real = self.root.join(&inner).canonicalize().map_err(|error| wrong(format!("`{inner}`: {}", read_error(&error))))?;
+        let real = self
+            .root
+            .join(&inner)
+            .canonicalize()
+            .map_err(|error| wrong(format!("`{inner}`: {}", read_error(&error))))?;
         let Ok(real_inner) = real.strip_prefix(&self.root).map(slashes) else {
             return Err(wrong(format!("`{path}` is a link that leads out of the scenario root")));
         };
@@ -427,6 +467,9 @@ impl Loader<'_> {
     }
 }
 
+/// An included file and its steps.
+type Fragment = (Arc<str>, Vec<Node>);
+
 fn value<'a>(document: &'a Node, key: &str) -> Option<&'a Node> {
     document.entry(key).map(|(_, value)| value)
 }
@@ -441,7 +484,10 @@ fn own_vars(document: &Node, errors: &mut Vec<FileError>) -> BTreeMap<String, No
     };
     for (name, value) in entries {
         if !is_name(name.key()) {
-            errors.push(FileError::at(&name.span, format!("`{}` cannot be a variable", name.key())).hint("small letters, digits and `_`"));
+            errors.push(
+                FileError::at(&name.span, format!("`{}` cannot be a variable", name.key()))
+                    .hint("small letters, digits and `_`"),
+            );
         }
         if matches!(value.shape, Shape::Empty) {
             errors.push(FileError::at(&name.span, format!("the variable `{}` has no value", name.key())));
@@ -490,7 +536,9 @@ fn slashes(path: &Path) -> String {
 
 /// Nothing but white space, comments and document marks.
 fn is_blank(text: &str) -> bool {
-    text.lines().map(|line| line.trim_start_matches('\u{FEFF}').trim()).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
+    text.lines()
+        .map(|line| line.trim_start_matches('\u{FEFF}').trim())
+        .all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
 enum Unreadable {

@@ -35,9 +35,12 @@ pub(super) fn rows(matrix: Option<&Node>, exclude: Option<&Node>, errors: &mut V
         }
         _ => {
             errors.push(
-                FileError::at(&matrix.span, format!("`matrix` takes a map of lists or a list of maps, not {}", matrix.describe()))
-                    .note("every combination: `{ card: [a, b], after: [1s, 2s] }`")
-                    .note("only these rows: `[{ card: a, after: 1s }, { card: b, after: 2s }]`"),
+                FileError::at(
+                    &matrix.span,
+                    format!("`matrix` takes a map of lists or a list of maps, not {}", matrix.describe()),
+                )
+                .note("every combination: `{ card: [a, b], after: [1s, 2s] }`")
+                .note("only these rows: `[{ card: a, after: 1s }, { card: b, after: 2s }]`"),
             );
             Vec::new()
         }
@@ -56,21 +59,22 @@ fn combinations(matrix: &Node, axes: &[(Node, Node)], errors: &mut Vec<FileError
     for (name, values) in axes {
         check_name(name, errors);
         let Shape::List(values) = &values.shape else {
-            let error = FileError::at(&values.span, format!("`{}` takes a list of values, not {}", name.key(), values.describe()));
+            let error = FileError::at(
+                &values.span,
+                format!("`{}` takes a list of values, not {}", name.key(), values.describe()),
+            );
             errors.push(error.hint(format!("write `{}: [{}]`", name.key(), values.line())));
             continue;
         };
         if values.is_empty() {
-            errors.push(FileError::at(&name.span, format!("`{}` has no values, so there is nothing to run", name.key())));
+            errors
+                .push(FileError::at(&name.span, format!("`{}` has no values, so there is nothing to run", name.key())));
         }
         if rows.len().saturating_mul(values.len()) > MOST_ROWS {
             errors.push(too_many(matrix));
             return Vec::new();
         }
-        rows = rows
-            .iter()
-            .flat_map(|row| values.iter().map(|value| with(row, name.key(), value)))
-            .collect();
+        rows = rows.iter().flat_map(|row| values.iter().map(|value| with(row, name.key(), value))).collect();
     }
     rows
 }
@@ -93,7 +97,10 @@ fn listed(matrix: &Node, rows: &[Node], errors: &mut Vec<FileError>) -> Vec<Row>
     let mut read = Vec::new();
     for row in rows {
         let Shape::Map(values) = &row.shape else {
-            errors.push(FileError::at(&row.span, format!("a row of `matrix` is a map, not {}", row.describe())).hint("write `{ name: value }`"));
+            errors.push(
+                FileError::at(&row.span, format!("a row of `matrix` is a map, not {}", row.describe()))
+                    .hint("write `{ name: value }`"),
+            );
             continue;
         };
         values.iter().for_each(|(name, _)| check_name(name, errors));
@@ -102,7 +109,10 @@ fn listed(matrix: &Node, rows: &[Node], errors: &mut Vec<FileError>) -> Vec<Row>
         sorted.sort_unstable();
         let first = first.get_or_insert_with(|| sorted.clone());
         if *first != sorted {
-            errors.push(FileError::at(&row.span, "this row has other variables than the first one").note(format!("the first has {}", first.join(", "))));
+            errors.push(
+                FileError::at(&row.span, "this row has other variables than the first one")
+                    .note(format!("the first has {}", first.join(", "))),
+            );
         }
         read.push(values.iter().map(|(name, value)| (name.key().to_owned(), value.clone())).collect());
     }
@@ -112,7 +122,8 @@ fn listed(matrix: &Node, rows: &[Node], errors: &mut Vec<FileError>) -> Vec<Row>
 fn thin_out(rows: Vec<Row>, axes: &[(Node, Node)], exclude: Option<&Node>, errors: &mut Vec<FileError>) -> Vec<Row> {
     let Some(exclude) = exclude else { return rows };
     let Shape::List(patterns) = &exclude.shape else {
-        errors.push(FileError::at(&exclude.span, format!("`exclude` takes a list of maps, not {}", exclude.describe())));
+        errors
+            .push(FileError::at(&exclude.span, format!("`exclude` takes a list of maps, not {}", exclude.describe())));
         return rows;
     };
     let mut kept = rows;
@@ -144,7 +155,10 @@ fn holds(row: &Row, name: &str, wanted: &Node) -> bool {
 
 fn check_name(name: &Node, errors: &mut Vec<FileError>) {
     if !is_name(name.key()) {
-        errors.push(FileError::at(&name.span, format!("`{}` cannot be a variable", name.key())).hint("small letters, digits and `_`"));
+        errors.push(
+            FileError::at(&name.span, format!("`{}` cannot be a variable", name.key()))
+                .hint("small letters, digits and `_`"),
+        );
     }
 }
 

@@ -17,10 +17,18 @@ pub mod matcher;
 mod matrix;
 pub mod names;
 mod node;
+pub(crate) mod perform;
 pub mod rules;
+pub mod run;
 pub mod schema;
+pub mod select;
+pub mod set_up;
 pub mod span;
 pub mod step;
+pub mod suite;
 pub mod units;
 mod variables;
 mod yaml;
+
+#[cfg(test)]
+mod mistakes;

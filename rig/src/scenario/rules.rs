@@ -16,7 +16,10 @@ pub const RULES: [Rule; 17] = [
     Rule { id: "R3", says: "whether a PIN is asked is the terminal's decision alone" },
     Rule { id: "R4", says: "an activated card shows its last ten payments, newest first; another card shows none" },
     Rule { id: "R5", says: "a removed card is gone from the app and the band, and its token is dead at the bank" },
-    Rule { id: "R6", says: "after unlinking or reset the cards stay for the same account and are deleted for another one" },
+    Rule {
+        id: "R6",
+        says: "after unlinking or reset the cards stay for the same account and are deleted for another one",
+    },
     Rule { id: "R7", says: "a lost band does not pay once its holder or the bank has deleted or blocked the cards" },
     Rule { id: "R8", says: "the order of the cards can be changed; a tap uses the first" },
     Rule { id: "R9", says: "a band holds at most six cards" },

@@ -7,8 +7,9 @@ use super::expect::{CardRow, Expect};
 use super::fault::Fault;
 use super::file::Version;
 use super::span::{At, Span};
-use super::units::{Bytes, CivilDate, Date, DurationExpr, Money};
+use super::units::{Bytes, CivilDate, Date, DurationExpr};
 use crate::cloud::api::OtpMethod;
+use crate::money::Money;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +76,9 @@ pub enum Verb {
     /// Open a card's history (R4).
     History(OneCard),
 
+    /// Do an earlier step again, by its `id`, when it did not succeed; else do nothing (R10: the procedure can be repeated).
+    Retry(Retry),
+
     // The shop
     /// Pay: hold the band to a terminal.
     Tap(Tap),
@@ -120,10 +124,6 @@ pub enum Verb {
     Apdu(RawApdu),
     /// Write raw bytes to a characteristic and watch what the band notifies.
     Write(RawWrite),
-
-    // Sweeps
-    /// Do the step with this `id` again if it was refused, without its fault; now it must succeed (R10).
-    Retry(Retry),
 
     // Looking
     /// Look at all sides and compare them (R13).
@@ -255,11 +255,20 @@ pub struct Reorder {
     pub cards: Vec<At<String>>,
 }
 
+/// `retry: add`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// The `id` of the step.
+    pub step: At<String>,
+}
+
 /// `tap: { amount: 4.20 EUR, terminal: corner-shop }`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tap {
     /// How much.
+    #[schemars(schema_with = "super::units::money_schema")]
     pub amount: At<Money>,
     /// Where; the `given` terminal unless said.
     #[serde(default)]
@@ -269,6 +278,7 @@ pub struct Tap {
     pub pin: At<Pin>,
     /// Cash paid out with it.
     #[serde(default)]
+    #[schemars(schema_with = "super::units::money_schema")]
     pub cashback: Option<At<Money>>,
     /// Take the band out of the field after so many answers.
     #[serde(default)]
@@ -368,14 +378,6 @@ pub enum Proof {
     Pdf,
     /// There is none.
     None,
-}
-
-/// `retry: adding`.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Retry {
-    /// The `id` of the step.
-    pub step: At<String>,
 }
 
 /// `apdu: { via: nfc_channel, send: "00 A4 04 00 00" }`.
