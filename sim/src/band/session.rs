@@ -157,7 +157,7 @@ impl Band {
             (_, E::Disconnected) => self.drop_link(),
 
             // The wearer.
-            (_, E::ResetButton) => self.factory_reset()?,
+            (_, E::ResetButton) => self.factory_reset(None)?,
             (S::AwaitingConfirm(key), E::Confirm) => self.pair(&key)?,
             (S::AwaitingConfirm(_), E::Deny) => self.end_pairing(BandEvent::PairingDenied),
             (S::AwaitingConfirm(_), E::ConfirmTimeout) => self.end_pairing(BandEvent::PairingTimedOut),
@@ -218,7 +218,7 @@ impl Band {
             (_, E::FieldOn | E::ChannelTimeout) => {}
 
             // Everything else an authenticated phone may do.
-            (S::Authenticated(_), E::FactoryReset) => self.factory_reset()?,
+            (S::Authenticated(_), E::FactoryReset) => self.factory_reset(Some(SettingId::FACTORY_RESET))?,
             (S::Authenticated(_), E::Set { id, value }) => self.set(id, &value)?,
             (S::Authenticated(_), E::Query { command }) => self.answer_query(command),
             (S::Authenticated(_), E::CardHint { chunk, hint }) => {
