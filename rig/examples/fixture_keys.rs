@@ -14,13 +14,15 @@ use rsa::RsaPrivateKey;
 use rsa::pkcs1::{EncodeRsaPrivateKey, LineEnding};
 use rsa::rand_core;
 
+/// That of `sim/examples/pairing_key.rs`, which makes the public half of the same key for the band's profile.
+const SEED: u64 = 0x6261_6E64;
+
 /// Enough for a simulator, and quick to sign with.
 const BITS: usize = 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/keys");
-    let key =
-        RsaPrivateKey::new(&mut Seeded(Rng::new(0).fork("pairing key")), BITS).map_err(|error| error.to_string())?;
+    let key = RsaPrivateKey::new(&mut Seeded(Rng::new(SEED)), BITS).map_err(|error| error.to_string())?;
     let pem = key.to_pkcs1_pem(LineEnding::LF).map_err(|error| error.to_string())?;
     let pairing_key = PairingKey::from_pem(&pem).map_err(|error| error.to_string())?;
     fs::write(folder.join("pairing.pem"), &*pem)?;
@@ -43,7 +45,7 @@ The band's profile has the public half:
 |---|---|
 | modulus | `{}` |
 | exponent | `{}` |
-| key hash: the first 16 bytes of SHA-1 over modulus and exponent (assumed) | `{}` |
+| key hash: the first 16 bytes of SHA-1 over the modulus (assumed) | `{}` |
 ",
         hex(&key.modulus()),
         hex(&key.exponent()),

@@ -14,7 +14,8 @@ use crate::decode;
 pub type Target = fn(&[u8]);
 
 /// Every fuzz target with its name: the name of its shim in `rig/fuzz` and of its folder in `fixtures/corpus`.
-pub const TARGETS: &[(&str, Target)] = &[("apdu", apdu), ("tlv", tlv)];
+pub const TARGETS: &[(&str, Target)] =
+    &[("apdu", apdu), ("card_session", crate::fuzzing_card::card_session), ("tlv", tlv)];
 
 /// Data objects, trees and data object lists.
 pub fn tlv(bytes: &[u8]) {

@@ -3,6 +3,7 @@
 pub mod cloud;
 pub mod decode;
 pub mod fuzzing;
+pub mod fuzzing_card;
 pub mod mask;
 pub mod money;
 pub mod phone;

@@ -6,6 +6,7 @@ use band_sim::wire::tlv::{self, Tag};
 
 use super::api::{Authorisation, AuthorisationReason, AuthorisationReply, BankEntry};
 use super::bank::{Bank, BankCard, CardKey, OldServicePayments, Phase};
+use super::crypto::TdesKey;
 use super::cvn::Signed;
 use super::product::Pan;
 
@@ -96,18 +97,18 @@ impl Bank {
 }
 
 /// Whether the cryptogram is the card's, over this payment; answers the session key.
-// EMV 4.4 B2 8.1, B4 12.2; the CVR says which cryptogram the card made, so that an AAC never passes for an ARQC
+// EMV 4.4 B2 8.1, B4 12.2
 fn check_cryptogram(
     card: &BankCard,
     request: &Authorisation,
     data: &ChipData<'_>,
-) -> Result<super::crypto::TdesKey, AuthorisationReason> {
+) -> Result<TdesKey, AuthorisationReason> {
     let cvn = card.product.cvn;
     let identifiers = cvn.identifiers(data.signed.iad).ok_or(AuthorisationReason::ChipDataInvalid)?;
     let known = identifiers == (card.product.dki, cvn.byte());
     let sequence = request.pan_sequence.unwrap_or(0) == card.product.psn;
     // EMV 4.4 B3 table 15: 10 in the top bits is an ARQC
-    let asks_online = data.cryptogram_information & 0xC0 == 0x80;
+    let asks_online = data.cryptogram_information & 0xC0 == 0x80 && cvn.is_arqc(data.signed.iad);
     if !known || !sequence || !asks_online {
         return Err(AuthorisationReason::ChipDataInvalid);
     }

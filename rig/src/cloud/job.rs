@@ -327,7 +327,7 @@ fn open(task: &Task, parts: u8, context: &mut Context<'_>) -> (Stage, Vec<Script
     if matches!(task, Task::Sync | Task::Order { .. }) {
         batch.list_registry(parts);
     }
-    let opening = Opening::new(context.unit.record.mode, context.rng);
+    let opening = Opening::new(context.unit.record.mode(), context.rng);
     batch.open(opening.command(&context.unit.record.keys));
     let (commands, sent) = batch.finish();
     (Stage::Opening { opening, sent, parts }, commands)

@@ -36,10 +36,10 @@ impl PairingKey {
         self.0.e().to_bytes_be()
     }
 
-    /// What a band sends to name the key it trusts: the first 16 bytes of SHA-1 over modulus and exponent (assumed).
+    /// What a band sends to name the key it trusts: the first 16 bytes of SHA-1 over the modulus (assumed).
     #[must_use]
     pub fn public_key_hash(&self) -> [u8; 16] {
-        let digest = Sha1::new().chain_update(self.modulus()).chain_update(self.exponent()).finalize();
+        let digest = Sha1::digest(self.modulus());
         let mut hash = [0; 16];
         hash.iter_mut().zip(digest).for_each(|(cell, byte)| *cell = byte);
         hash

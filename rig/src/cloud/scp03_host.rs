@@ -183,11 +183,9 @@ pub struct IsdKeys {
 
 /// Length of challenges, cryptograms and MACs.
 // Amendment D 4.1: S8 and S16 mode
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelMode {
     /// Eight bytes.
-    #[default]
     S8,
     /// Sixteen bytes.
     S16,

@@ -19,9 +19,17 @@ pub struct UnitRecord {
     pub cplc: Hex,
     /// Keys of the issuer security domain, diversified for this unit.
     pub keys: IsdKeys,
-    /// Length of challenges and MACs.
-    #[serde(default)]
-    pub mode: ChannelMode,
+    /// SCP03's "i" parameter: 01 S16 mode, 10 pseudo-random challenge, 20 R-MAC, 40 R-ENCRYPTION.
+    // GPCS 2.3.1 Amendment D table 5-1
+    pub scp03_i: u8,
+}
+
+impl UnitRecord {
+    /// The length of challenges and MACs.
+    #[must_use]
+    pub const fn mode(&self) -> ChannelMode {
+        if self.scp03_i & 0x01 == 0 { ChannelMode::S8 } else { ChannelMode::S16 }
+    }
 }
 
 /// Card production life cycle data: what identifies a secure element.

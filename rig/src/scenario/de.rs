@@ -2,6 +2,8 @@
 //!
 //! Short forms live here: a struct of [`SHORT`] may be written as the value of its first field (`request_code: debit`).
 
+#![allow(clippy::result_large_err, reason = "an error ends the reading of a value")]
+
 use std::fmt::Display;
 
 use serde::de::value::{StrDeserializer, StringDeserializer};
@@ -34,33 +36,28 @@ pub(super) const SHORT: [(&str, &str); 16] = [
     ("Sweeps", "points"),
 ];
 
-/// Reads a value and tells every mistake in it: after each, the entry it stands in is left out and the rest is read again.
-pub(super) fn read<T: DeserializeOwned>(node: &Node, owner: &str) -> Result<T, Vec<FileError>> {
+/// Reads a value and tells every mistake in it: after each, the entry it stands in is left out and the rest is read again. What
+/// comes back beside mistakes lacks those entries; it still shows what else is wrong.
+pub(super) fn read<T: DeserializeOwned>(node: &Node, owner: &str, errors: &mut Vec<FileError>) -> Option<T> {
     const MOST: usize = 20;
-    let mut errors: Vec<FileError> = Vec::new();
     let mut left_out: Vec<String> = Vec::new();
     let mut node = node.clone();
     loop {
         let mistake = match T::deserialize(Walk { node: &node, owner }) {
-            Ok(value) if errors.is_empty() => return Ok(value),
-            Ok(_) => return Err(errors),
+            Ok(value) => return Some(value),
             Err(mistake) => mistake,
         };
         // A field that was left out because its value is wrong is not missing.
         if let Kind::Missing(field) = &mistake.kind
             && left_out.contains(field)
         {
-            return Err(errors);
+            return None;
         }
         let entry = mistake.entry.clone();
         errors.push(mistake.into_file_error(&node, owner));
-        match entry {
-            Some(entry) if errors.len() < MOST => {
-                left_out.push(entry.key);
-                node = node.without(&entry.span);
-            }
-            _ => return Err(errors),
-        }
+        let entry = entry.filter(|_| left_out.len() < MOST)?;
+        left_out.push(entry.key);
+        node = node.without(&entry.span);
     }
 }
 
@@ -74,6 +71,7 @@ struct Mistake {
     /// The innermost entry of a map or list around it.
     entry: Option<Entry>,
     filled_in: Option<String>,
+    note: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -92,7 +90,7 @@ enum Kind {
 
 impl Mistake {
     fn new(kind: Kind) -> Self {
-        Self { kind, span: None, owner: None, entry: None, filled_in: None }
+        Self { kind, span: None, owner: None, entry: None, filled_in: None, note: None }
     }
 
     /// Stands at this node, unless a place closer by is known. What is missing stands at its owner instead.
@@ -109,6 +107,11 @@ impl Mistake {
         if self.entry.is_none() {
             self.entry = Some(Entry { key: key.key().to_owned(), span: key.span.clone() });
         }
+        self.under(key)
+    }
+
+    /// Belongs to this word.
+    fn under(mut self, key: &Node) -> Self {
         if self.owner.is_none() {
             self.owner = Some(key.key().to_owned());
         }
@@ -150,10 +153,7 @@ impl Mistake {
                 FileError::at(&span, format!("`{word}` is not a word for `{owner}`")).allowed("words", &word, known)
             }
         };
-        match self.filled_in {
-            Some(variables) => error.note(variables),
-            None => error,
-        }
+        [self.note, self.filled_in].into_iter().flatten().fold(error, FileError::note)
     }
 }
 
@@ -319,14 +319,23 @@ impl<'de> Deserializer<'de> for Walk<'_> {
         let short = SHORT.iter().find(|(known, _)| *known == name).map(|(_, field)| *field);
         match (&self.node.shape, short) {
             (Shape::Map(entries), _) => visitor.visit_map(Entries { entries: entries.iter(), value: None }),
-            (Shape::Empty, _) => visitor.visit_map(Entries { entries: [].iter(), value: None }),
+            (Shape::Empty, _) => {
+                visitor.visit_map(Entries { entries: [].iter(), value: None }).map_err(|mistake| {
+                    match (&mistake.kind, short) {
+                        (Kind::Missing(field), Some(short)) if field == short => {
+                            Mistake { kind: Kind::Words(format!("`{}` needs a value", self.owner)), ..mistake }
+                        }
+                        _ => mistake,
+                    }
+                })
+            }
             (Shape::Text { .. } | Shape::List(_), Some(field)) => {
                 visitor.visit_map(Short { field: Some(field), walk: self })
             }
             _ if fields.is_empty() => {
                 Err(Mistake::new(Kind::Words(format!("`{}` stands alone, without a value", self.owner))).at(self.node))
             }
-            _ => Err(self.wrong(&format!("a map with {}", list(fields)))),
+            _ => Err(Mistake { note: Some(format!("fields: {}", fields.join(", "))), ..self.wrong("a map") }),
         }
     }
 
@@ -361,12 +370,10 @@ impl<'de> Deserializer<'de> for Walk<'_> {
 }
 
 fn expected(visitor: &dyn de::Expected) -> String {
-    visitor.to_string()
-}
-
-fn list(fields: &[&str]) -> String {
-    let fields: Vec<_> = fields.iter().map(|field| format!("`{field}`")).collect();
-    fields.join(", ")
+    match visitor.to_string().as_str() {
+        "a string" => "text".into(),
+        other => other.into(),
+    }
 }
 
 /// Hands [`super::span::At`] its value, then its place.
@@ -484,7 +491,7 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
         // A bare word is its struct with nothing said.
         let nothing = Node::new(self.word.span.clone(), Shape::Empty);
         let node = self.value.unwrap_or(&nothing);
-        seed.deserialize(Walk { node, owner: self.word.key() }).map_err(|mistake| mistake.inside(self.word))
+        seed.deserialize(Walk { node, owner: self.word.key() }).map_err(|mistake| mistake.under(self.word))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Mistake> {
@@ -496,6 +503,6 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
         let node = self.value.unwrap_or(&nothing);
         Walk { node, owner: self.word.key() }
             .deserialize_struct("", fields, visitor)
-            .map_err(|mistake| mistake.inside(self.word))
+            .map_err(|mistake| mistake.under(self.word))
     }
 }

@@ -3,10 +3,9 @@
 use serde::de::DeserializeOwned;
 
 use super::de::read;
-use super::error::FileError;
+use super::error::{FileError, nearest};
 use super::expect::{Expect, OutcomeExpect};
-use super::fault::{Fault, Sweep};
-use super::file::{Case, Given};
+use super::file::Case;
 use super::node::{Node, Shape};
 use super::schema::{fields_of, words_of};
 use super::span::At;
@@ -18,36 +17,27 @@ pub(super) const KEYS: [&str; 12] = [
     "scenario", "rules", "tags", "given", "vars", "matrix", "exclude", "repeat", "faults", "sweep", "steps", "finally",
 ];
 
-/// Reads a document whose variables and includes are filled in.
-pub(super) fn case(document: &Node) -> Result<Case, Vec<FileError>> {
+/// Reads a document whose variables and includes are filled in. What cannot be read is left out of the case, with its mistakes
+/// told beside it.
+pub(super) fn case(document: &Node) -> (Case, Vec<FileError>) {
     let mut errors = Vec::new();
-    let title: Option<At<String>> = part(document, "scenario", &mut errors);
-    let rules: Vec<At<String>> = part(document, "rules", &mut errors).unwrap_or_default();
-    let tags: Vec<At<String>> = part(document, "tags", &mut errors).unwrap_or_default();
-    let given: Given = part(document, "given", &mut errors).unwrap_or_default();
     let repeat: At<u32> = part(document, "repeat", &mut errors).unwrap_or(At::nowhere(1));
-    let faults: Vec<Fault> = part(document, "faults", &mut errors).unwrap_or_default();
-    let sweep: Option<Sweep> = part(document, "sweep", &mut errors);
-    let steps = steps(document, "steps", &mut errors);
-    let finally = self::steps(document, "finally", &mut errors);
     check_document(document, &repeat, &mut errors);
-    match title {
-        Some(title) if errors.is_empty() => Ok(Case {
-            id: document.span.file.to_string(),
-            path: document.span.file.clone(),
-            title,
-            rules,
-            tags,
-            row: Vec::new(),
-            repeat: repeat.value,
-            given,
-            faults,
-            sweep,
-            steps,
-            finally,
-        }),
-        _ => Err(errors),
-    }
+    let case = Case {
+        id: document.span.file.to_string(),
+        path: document.span.file.clone(),
+        title: part(document, "scenario", &mut errors).unwrap_or_default(),
+        rules: part(document, "rules", &mut errors).unwrap_or_default(),
+        tags: part(document, "tags", &mut errors).unwrap_or_default(),
+        row: Vec::new(),
+        repeat: repeat.value,
+        given: part(document, "given", &mut errors).unwrap_or_default(),
+        faults: part(document, "faults", &mut errors).unwrap_or_default(),
+        sweep: part(document, "sweep", &mut errors),
+        steps: steps(document, "steps", &mut errors),
+        finally: steps(document, "finally", &mut errors),
+    };
+    (case, errors)
 }
 
 fn check_document(document: &Node, repeat: &At<u32>, errors: &mut Vec<FileError>) {
@@ -74,7 +64,7 @@ fn part<T: DeserializeOwned>(document: &Node, key: &str, errors: &mut Vec<FileEr
         );
         return None;
     }
-    read(value, key.key()).map_err(|more| errors.extend(more)).ok()
+    read(value, key.key(), errors)
 }
 
 fn steps(document: &Node, key: &str, errors: &mut Vec<FileError>) -> Vec<Step> {
@@ -87,106 +77,75 @@ fn steps(document: &Node, key: &str, errors: &mut Vec<FileError>) -> Vec<Step> {
     if items.is_empty() {
         errors.push(FileError::at(&key.span, format!("`{}` has no steps", key.key())));
     }
-    items.iter().filter_map(|item| step(item).map_err(|more| errors.extend(more)).ok()).collect()
+    items.iter().filter_map(|item| step(item, errors)).collect()
 }
 
 /// Reads one step: one verb, and beside it what is expected of it.
-fn step(node: &Node) -> Result<Step, Vec<FileError>> {
+fn step(node: &Node, errors: &mut Vec<FileError>) -> Option<Step> {
     let entries: &[(Node, Node)] = match &node.shape {
         Shape::Map(entries) => entries,
-        Shape::Text { .. } => {
-            let verb = read(node, "step").map_err(|errors| errors.into_iter().map(no_verb).collect::<Vec<_>>())?;
-            return Ok(Step {
-                at: node.span.clone(),
-                id: None,
-                verb,
-                expect: None,
-                faults: Vec::new(),
-                repeat: None,
-                text: node.line(),
-            });
-        }
+        Shape::Text { .. } => &[(node.clone(), Node::new(node.span.clone(), Shape::Empty))],
         _ => {
             let error = FileError::at(&node.span, format!("a step is a word or a map, not {}", node.describe()));
-            return Err(vec![error.note("for example `- card_list` or `- wait: 10s`")]);
+            errors.push(error.note("for example `- card_list` or `- wait: 10s`"));
+            return None;
         }
     };
-    let mut errors = Vec::new();
-    let mut found: Option<(&Node, Option<Verb>)> = None;
-    for (key, value) in entries.iter().filter(|(key, _)| !BESIDE.contains(&key.key())) {
+    let word = verb_of(node, entries, errors);
+    let verb: Option<Verb> = word.and_then(|(word, value)| {
+        let one = Node::new(node.span.clone(), Shape::Map(vec![(word.clone(), value.clone())]));
+        read(&one, word.key(), errors)
+    });
+    let expected = beside(entries, "expect", errors);
+    let expect = expected.and_then(|(key, value)| expect(key, value, verb.as_ref(), errors));
+    let id = beside(entries, "id", errors).and_then(|(_, value)| read(value, "id", errors));
+    let faults = beside(entries, "faults", errors).and_then(|(_, value)| read(value, "faults", errors));
+    let repeat = beside(entries, "repeat", errors).and_then(|(_, value)| read(value, "repeat", errors));
+    let (word, value) = word?;
+    let text = match value.line() {
+        said if said.is_empty() => word.key().to_owned(),
+        said => format!("{}: {said}", word.key()),
+    };
+    Some(Step { at: word.span.clone(), id, verb: verb?, expect, faults: faults.unwrap_or_default(), repeat, text })
+}
+
+/// The one entry that is a verb.
+fn verb_of<'a>(node: &Node, entries: &'a [(Node, Node)], errors: &mut Vec<FileError>) -> Option<&'a (Node, Node)> {
+    let mut found: Option<&(Node, Node)> = None;
+    let mut unknown = false;
+    for entry in entries.iter().filter(|(key, _)| !BESIDE.contains(&key.key())) {
+        let (key, _) = entry;
         if !words_of::<Verb>().contains(&key.key()) {
-            errors.push(no_verb(FileError::at(&key.span, format!("`{}` is not a verb", key.key())).allowed(
-                "words",
-                key.key(),
-                &known_words(),
-            )));
-            found.get_or_insert((key, None));
-            continue;
+            errors.push(not_a_verb(key));
+            unknown = true;
+        } else if let Some((first, _)) = found {
+            let words = format!("a step does one thing; this one has `{}` already", first.key());
+            errors.push(FileError::at(&key.span, words).hint(format!("start a new step: `- {}: …`", key.key())));
+        } else {
+            found = Some(entry);
         }
-        if let Some((first, _)) = found {
-            let error =
-                FileError::at(&key.span, format!("a step does one thing; this one has `{}` already", first.key()));
-            errors.push(error.hint(format!("start a new step: `- {}: …`", key.key())));
-            continue;
-        }
-        let one = Node::new(node.span.clone(), Shape::Map(vec![(key.clone(), value.clone())]));
-        found = Some((key, read::<Verb>(&one, key.key()).map_err(|more| errors.extend(more)).ok()));
     }
-    let Some((key, verb)) = found else {
-        errors.push(FileError::at(&node.span, "this step does nothing: it has no verb").allowed(
-            "verbs",
-            "",
-            words_of::<Verb>(),
-        ));
-        return Err(errors);
-    };
-    let expect = part_of_step(entries, "expect", &mut errors)
-        .and_then(|(key, value)| expect(key, value, verb.as_ref(), &mut errors));
-    let id = part_of_step(entries, "id", &mut errors).and_then(|(_, value)| collect(value, "id", &mut errors));
-    let faults =
-        part_of_step(entries, "faults", &mut errors).and_then(|(_, value)| collect(value, "faults", &mut errors));
-    let repeat =
-        part_of_step(entries, "repeat", &mut errors).and_then(|(_, value)| collect(value, "repeat", &mut errors));
-    match verb {
-        Some(verb) if errors.is_empty() => {
-            let said = entries.iter().find(|(known, _)| known.span == key.span).map(|(_, value)| value.line());
-            let text = match said {
-                Some(value) if !value.is_empty() => format!("{}: {value}", key.key()),
-                _ => key.key().to_owned(),
-            };
-            Ok(Step { at: key.span.clone(), id, verb, expect, faults: faults.unwrap_or_default(), repeat, text })
-        }
-        _ => Err(errors),
+    if found.is_none() && !unknown {
+        let error = FileError::at(&node.span, "this step does nothing: it has no verb");
+        errors.push(error.allowed("verbs", "", words_of::<Verb>()));
     }
+    found
 }
 
 /// What may stand beside the verb.
 const BESIDE: [&str; 4] = ["expect", "faults", "repeat", "id"];
 
-fn known_words() -> Vec<&'static str> {
-    words_of::<Verb>().iter().chain(&BESIDE).copied().collect()
+fn not_a_verb(key: &Node) -> FileError {
+    let error = FileError::at(&key.span, format!("`{}` is not a verb", key.key()));
+    let error = match nearest(key.key(), &BESIDE) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error,
+    };
+    error.allowed("verbs", key.key(), words_of::<Verb>()).note(format!("beside the verb: {}", BESIDE.join(", ")))
 }
 
-/// A word that should be a verb and is not.
-fn no_verb(mut error: FileError) -> FileError {
-    error.message = error.message.replace("is not a word for `step`", "is not a verb");
-    for note in &mut error.notes {
-        if let Some(words) = note.strip_prefix("words: ") {
-            *note = format!("verbs: {words}");
-        }
-    }
-    error
-}
-
-fn collect<T: DeserializeOwned>(node: &Node, owner: &str, errors: &mut Vec<FileError>) -> Option<T> {
-    read(node, owner).map_err(|more| errors.extend(more)).ok()
-}
-
-fn part_of_step<'a>(
-    entries: &'a [(Node, Node)],
-    key: &str,
-    errors: &mut Vec<FileError>,
-) -> Option<(&'a Node, &'a Node)> {
+/// What stands beside the verb under this key.
+fn beside<'a>(entries: &'a [(Node, Node)], key: &str, errors: &mut Vec<FileError>) -> Option<(&'a Node, &'a Node)> {
     let (key, value) = entries.iter().find(|(known, _)| known.key() == key)?;
     if matches!(value.shape, Shape::Empty) {
         errors.push(
@@ -206,6 +165,10 @@ fn expect(key: &Node, node: &Node, verb: Option<&Verb>, errors: &mut Vec<FileErr
         });
         return None;
     };
+    if entries.is_empty() {
+        errors.push(FileError::at(&key.span, "`expect` expects nothing").hint("say what must come, or take it out"));
+        return None;
+    }
     let mut kept = Vec::new();
     for (name, value) in entries {
         match verb.and_then(|verb| misplaced(name, verb)) {
@@ -213,14 +176,13 @@ fn expect(key: &Node, node: &Node, verb: Option<&Verb>, errors: &mut Vec<FileErr
             None => kept.push((name.clone(), value.clone())),
         }
     }
-    let complete = kept.len() == entries.len();
     let kept = Node { shape: Shape::Map(kept), ..node.clone() };
-    let mut value: At<Expect> = collect(&kept, "expect", errors)?;
+    let mut value: At<Expect> = read(&kept, "expect", errors)?;
     value.span = key.span.clone();
     if let (Some(ok), Some(_)) = (&value.ok, &value.refused) {
         errors.push(FileError::at(&ok.span, "`ok` and `refused` contradict each other").hint("keep one of them"));
     }
-    complete.then_some(value)
+    Some(value)
 }
 
 /// For `expect: code_expired`: the field that knows the word.

@@ -8,7 +8,7 @@ use super::span::Span;
 /// A mistake in a file, or a file that cannot be used at all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FileError {
-    /// The place. Line 0 when it is about the file as a whole.
+    /// The place. Line 0 when it is about a word of the command line.
     pub span: Span,
     /// The file as the author would open it: the scenario root as it was given, and the path under it.
     pub path: String,
@@ -44,10 +44,16 @@ impl FileError {
         }
     }
 
-    /// A file that cannot be used at all.
+    /// A word of the command line.
+    pub fn argument(name: &str, message: impl Into<String>) -> Self {
+        let error = Self::whole(name, message);
+        Self { span: Span { line: 0, column: 0, ..error.span.clone() }, ..error }
+    }
+
+    /// A file that cannot be used at all; its first character stands for it.
     pub fn whole(path: impl Into<String>, message: impl Into<String>) -> Self {
         let path = path.into();
-        let span = Span { file: path.as_str().into(), line: 0, column: 0, length: 1 };
+        let span = Span { file: path.as_str().into(), line: 1, column: 1, length: 1 };
         Self { span, path, message: message.into(), hint: None, source: None, notes: Vec::new() }
     }
 
@@ -138,12 +144,18 @@ pub fn render_all(errors: &[FileError], style: Style) -> String {
 /// The nearest of some words, if one is near.
 pub(super) fn nearest<'a, S: AsRef<str>>(word: &str, allowed: &'a [S]) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
-    allowed
+    let first = |word: &str| word.chars().next();
+    let near = allowed
         .iter()
         .map(|known| (distance(word, known.as_ref()), known.as_ref()))
         .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
+        .min_by_key(|(distance, known)| (*distance, first(known) != first(word)))
+        .map(|(_, known)| known);
+    // A word that was broken off is near, too.
+    near.or_else(|| {
+        let mut longer = allowed.iter().map(AsRef::as_ref).filter(|known| word.len() > 2 && known.starts_with(word));
+        longer.next().filter(|_| longer.next().is_none())
+    })
 }
 
 /// How many characters must be put in, taken out or changed; two neighbours that changed places count as one.
@@ -257,6 +269,8 @@ mod tests {
         assert_eq!(nearest("Not_Paid", &words), Some("not_paid"));
         assert_eq!(nearest("banana", &words), None);
         assert_eq!(nearest("", &words), None);
+        assert_eq!(nearest("not", &words), Some("not_paid"));
+        assert_eq!(nearest("W5", &["R5", "W1"]), Some("W1"));
     }
 
     #[test]

@@ -8,8 +8,9 @@ use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::span::At;
-use super::units::{CivilDate, Date, HexPattern, Money, TagName, TagPattern};
+use super::units::{CivilDate, Date, HexPattern, TagName, TagPattern};
 use crate::cloud::api::{AuthorisationReason, CardState, Refusal};
+use crate::money::Money;
 
 /// What must come of a step. Only what is stated is compared.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -181,6 +182,7 @@ pub enum Entries {
 #[serde(deny_unknown_fields)]
 pub struct EntryRow {
     /// How much.
+    #[schemars(schema_with = "super::units::money_schema")]
     pub amount: At<Money>,
     /// Whether it was paid.
     #[serde(default)]

@@ -70,6 +70,36 @@ pub enum FaultKind {
     CloudLost,
 }
 
+impl FaultKind {
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Duplicate => "duplicate",
+            Self::Reorder => "reorder",
+            Self::Corrupt => "corrupt",
+            Self::Disconnect => "disconnect",
+            Self::PowerLoss => "power_loss",
+            Self::LeaveForeground => "leave_foreground",
+            Self::CloudLost => "cloud_lost",
+        }
+    }
+
+    /// Where it can strike.
+    #[must_use]
+    pub const fn points(self) -> &'static [PointKind] {
+        match self {
+            Self::Drop | Self::Duplicate | Self::Reorder | Self::Corrupt | Self::Disconnect => {
+                &[PointKind::ToBand, PointKind::ToPhone]
+            }
+            Self::PowerLoss => &[PointKind::ToBand, PointKind::ToPhone, PointKind::NvmWrite],
+            Self::LeaveForeground => &[PointKind::ToBand, PointKind::ToPhone, PointKind::Request],
+            Self::CloudLost => &[PointKind::Request],
+        }
+    }
+}
+
 /// What is counted to say when a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -3,6 +3,8 @@
 //! A file is looked at before it is opened: what is larger than [`MAX_FILE`], or is no plain file, is refused unread. Includes
 //! stay under the scenario root, also through `..` and symbolic links.
 
+#![allow(clippy::result_large_err, reason = "an error ends the reading of a file")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -253,7 +255,8 @@ impl Loader<'_> {
 
     fn text(&mut self, file: &Arc<str>, text: &str) {
         if is_blank(text) {
-            let error = FileError::whole(self.loaded.sources.path(file), "this file is empty");
+            let first = Span { file: file.clone(), line: 1, column: 1, length: 1 };
+            let error = FileError::at(&first, "this file is empty");
             return self.error(error.note("a scenario needs at least `scenario:` and `steps:`"));
         }
         match yaml::parse(file, text) {
@@ -277,9 +280,14 @@ impl Loader<'_> {
             let error = FileError::at(&key.span, format!("`{}` is not a part of a scenario", key.key()));
             errors.push(error.allowed("parts", key.key(), &KEYS));
         }
+        self.loaded.errors.append(&mut errors);
         let own = own_vars(document, &mut errors);
         let rows = matrix::rows(value(document, "matrix"), value(document, "exclude"), &mut errors);
-        self.loaded.errors.extend(errors);
+        self.known_vars.extend(own.keys().cloned());
+        if !errors.is_empty() {
+            // Without sound variables, what is made of them cannot be judged.
+            return self.loaded.errors.extend(errors);
+        }
         let own = self.overridden(own);
         let document = self.written_out(document);
         let mut used = BTreeSet::new();
@@ -299,8 +307,7 @@ impl Loader<'_> {
     }
 
     /// `--var` is stronger than the file.
-    fn overridden(&mut self, mut own: BTreeMap<String, Node>) -> BTreeMap<String, Node> {
-        self.known_vars.extend(own.keys().cloned());
+    fn overridden(&self, mut own: BTreeMap<String, Node>) -> BTreeMap<String, Node> {
         for (name, value) in &self.options.vars {
             if let Some(node) = own.get_mut(name) {
                 let span = Span { file: "--var".into(), line: 0, column: 0, length: 1 };
@@ -333,9 +340,10 @@ impl Loader<'_> {
             self.loaded.errors.append(&mut variables.errors);
             return None;
         }
-        let mut case = decode::case(&filled).map_err(|errors| self.loaded.errors.extend(errors)).ok()?;
+        let (mut case, mut errors) = decode::case(&filled);
         case.row = row.iter().map(|(name, value)| (name.clone(), value.line())).collect();
-        let errors = check::case(&case, &document.span, &self.options.names);
+        let complete = errors.is_empty();
+        errors.extend(check::case(&case, complete, &document.span, &self.options.names));
         if errors.is_empty() {
             return Some(case);
         }
@@ -356,7 +364,7 @@ impl Loader<'_> {
         for (name, _) in &self.options.vars {
             if !self.known_vars.contains(name) {
                 let known: Vec<_> = self.known_vars.iter().collect();
-                let error = FileError::whole("--var", format!("no file has a variable `{name}`"));
+                let error = FileError::argument("--var", format!("no file has a variable `{name}`"));
                 self.loaded.errors.push(error.allowed("variables", name, &known));
             }
         }
@@ -380,11 +388,13 @@ impl Loader<'_> {
         Node { shape: Shape::Map(written), ..document.clone() }
     }
 
-    fn splice(&mut self, items: &[Node], stack: &mut Vec<Arc<str>>, steps: &mut Vec<Node>) {
+    /// Puts the steps of a list into `steps`, includes written out; `false` when there are too many.
+    fn splice(&mut self, items: &[Node], stack: &mut Vec<Arc<str>>, steps: &mut Vec<Node>) -> bool {
         for item in items {
             let Shape::Include(path) = &item.shape else {
                 if steps.len() == MAX_STEPS {
-                    return self.error(FileError::at(&item.span, format!("this case has more than {MAX_STEPS} steps")));
+                    self.error(FileError::at(&item.span, format!("this case has more than {MAX_STEPS} steps")));
+                    return false;
                 }
                 steps.push(item.clone());
                 continue;
@@ -392,25 +402,21 @@ impl Loader<'_> {
             match self.fragment(path, item, stack) {
                 Ok(Some((file, inner))) => {
                     stack.push(file);
-                    self.splice(&inner, stack, steps);
+                    let fits = self.splice(&inner, stack, steps);
                     stack.pop();
+                    if !fits {
+                        return false;
+                    }
                 }
                 Ok(None) => {}
                 Err(error) => self.error(error),
             }
-            if steps.len() >= MAX_STEPS {
-                return;
-            }
         }
+        true
     }
 
-    /// The steps of an included file; `None` when its mistakes are told already.
-    fn fragment(
-        &mut self,
-        path: &str,
-        at: &Node,
-        stack: &[Arc<str>],
-    ) -> Result<Option<(Arc<str>, Vec<Node>)>, FileError> {
+    /// An included file; `None` when its mistakes are told already.
+    fn fragment(&mut self, path: &str, at: &Node, stack: &[Arc<str>]) -> Result<Option<Fragment>, FileError> {
         let wrong = |words: String| FileError::at(&at.span, words);
         let from = stack.last().map_or("", |file| file);
         let Some(inner) = inside(from, path) else {
@@ -460,6 +466,9 @@ impl Loader<'_> {
         yaml::parse(&file, &text).map_err(|errors| self.loaded.errors.extend(errors)).ok()
     }
 }
+
+/// An included file and its steps.
+type Fragment = (Arc<str>, Vec<Node>);
 
 fn value<'a>(document: &'a Node, key: &str) -> Option<&'a Node> {
     document.entry(key).map(|(_, value)| value)

@@ -1,1 +1,481 @@
+//! What was expected against what came, field by field.
+//!
+//! A step without `expect` must succeed: the app does not refuse, a tap is approved, a warranty question is answered. One that
+//! expects something of the outcome expects it of a success, unless it names a refusal.
 
+use band_sim::wire::sw::Sw;
+use band_sim::wire::tlv::{self, Tag};
+
+use super::expect::{
+    CardRow, Entries, EntryRow, Expect, Got, GotCard, GotEntry, GotSides, GotWarranty, OkExpect, OutcomeExpect,
+    RefusedExpect, WarrantyExpect,
+};
+use super::span::{At, Span};
+use super::step::{Check, Step, Verb};
+use super::units::{HexPattern, TagPattern};
+use crate::cloud::api::Refusal;
+use crate::decode::{explain_tlv, masked_hex, masked_value, spaced_hex, tlv_diff};
+use crate::money::Currency;
+
+/// One thing that is not as expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The field, `outcome`, or `tlv 9F36`.
+    pub field: String,
+    /// What was expected, in the words of the language; may have several lines.
+    pub expected: String,
+    /// What came, in the same words.
+    pub got: String,
+    /// The expectation in its file.
+    pub span: Span,
+}
+
+/// Everything in which an answer differs from what the step expects, most telling first; empty when it is as expected.
+#[must_use]
+pub fn compare(step: &Step, got: &Got) -> Vec<Mismatch> {
+    let mut differences = Differences { step, found: Vec::new() };
+    match (&step.expect, &step.verb) {
+        (Some(expect), _) => differences.expect(expect, got),
+        (None, Verb::Check(check)) => match &got.sides {
+            Some(sides) => differences.sides(check, sides),
+            None => differences.success(got),
+        },
+        (None, _) => differences.success(got),
+    }
+    differences.found
+}
+
+struct Differences<'a> {
+    step: &'a Step,
+    found: Vec<Mismatch>,
+}
+
+impl Differences<'_> {
+    fn note(&mut self, field: &str, span: &Span, expected: impl Into<String>, got: impl Into<String>) {
+        let span = if span.line == 0 { &self.step.at } else { span };
+        self.found.push(Mismatch {
+            field: field.to_owned(),
+            expected: expected.into(),
+            got: got.into(),
+            span: span.clone(),
+        });
+    }
+
+    /// Compares one field, when it is expected at all.
+    fn field<E, G>(
+        &mut self,
+        name: &str,
+        expected: Option<&At<E>>,
+        got: Option<G>,
+        fits: impl Fn(&E, &G) -> bool,
+        say: impl Fn(&E) -> String,
+    ) where
+        G: Shown,
+    {
+        let Some(expected) = expected else { return };
+        match got {
+            Some(got) if fits(&expected.value, &got) => {}
+            got => {
+                let got = got.map_or_else(|| "nothing of the kind".to_owned(), |got| got.shown());
+                self.note(name, &expected.span, say(&expected.value), got);
+            }
+        }
+    }
+
+    fn equal<T: Shown + PartialEq + Clone>(&mut self, name: &str, expected: Option<&At<T>>, got: Option<&T>) {
+        self.field(name, expected, got.cloned(), |expected, got| expected == got, Shown::shown);
+    }
+
+    /// Success, where the file does not say what else.
+    fn success(&mut self, got: &Got) {
+        let at = self.step.at.clone();
+        if let Some(refusal) = got.refused {
+            self.note("ok", &at, "success", refused(refusal));
+        } else if matches!(self.step.verb, Verb::Tap(_)) && got.outcome != Some(OutcomeExpect::Approved) {
+            let outcome = got.outcome.map_or_else(|| "no outcome".to_owned(), |outcome| outcome.shown());
+            self.note("outcome", &at, "approved", outcome);
+        } else if let Some(refused) = got.warranty.as_ref().and_then(|warranty| warranty.refused.as_ref()) {
+            self.note("warranty", &at, "an answer", format!("refused: {refused}"));
+        }
+    }
+
+    fn expect(&mut self, expect: &At<Expect>, got: &Got) {
+        self.ending(expect, got);
+        if !self.found.is_empty() {
+            // What a step shows that ended otherwise says nothing more.
+            return;
+        }
+        self.payment(expect, got);
+        self.app(expect, got);
+        self.band(expect, got);
+        if let Some(warranty) = &expect.warranty {
+            self.warranty(warranty, got.warranty.as_ref());
+        }
+    }
+
+    /// Whether it succeeded or was refused as it should.
+    fn ending(&mut self, expect: &At<Expect>, got: &Got) {
+        let either = expect.ok.as_ref().is_some_and(|ok| ok.value == OkExpect::Either);
+        match (&expect.refused, got.refused) {
+            (Some(wanted), None) => self.note("refused", &wanted.span, wanted_refusal(&wanted.value), "success"),
+            (Some(wanted), Some(refusal)) if !accepts(&wanted.value, refusal) => {
+                self.note("refused", &wanted.span, wanted_refusal(&wanted.value), refused(refusal));
+            }
+            (None, Some(refusal)) if !either => {
+                let at = expect.ok.as_ref().map_or(&expect.span, |ok| &ok.span).clone();
+                self.note("ok", &at, "success", refused(refusal));
+            }
+            _ => {}
+        }
+    }
+
+    fn payment(&mut self, expect: &Expect, got: &Got) {
+        let fits = |expected: &OutcomeExpect, got: &OutcomeExpect| match expected {
+            OutcomeExpect::NotPaid => *got != OutcomeExpect::Approved,
+            _ => expected == got,
+        };
+        self.field("outcome", expect.outcome.as_ref(), got.outcome, fits, Shown::shown);
+        self.equal("card", expect.card.as_ref(), got.card.as_ref());
+        self.equal("cvm", expect.cvm.as_ref(), got.cvm.as_ref());
+        self.equal("pin_asked", expect.pin_asked.as_ref(), got.pin_asked.as_ref());
+        self.equal("online", expect.online.as_ref(), got.online.as_ref());
+        self.equal("arc", expect.arc.as_ref(), got.arc.as_ref());
+        self.equal("reason", expect.reason.as_ref(), got.reason.as_ref());
+    }
+
+    fn app(&mut self, expect: &Expect, got: &Got) {
+        self.equal("requests_left", expect.requests_left.as_ref(), got.requests_left.as_ref());
+        self.equal("on_band", expect.on_band.as_ref(), got.on_band.as_ref());
+        self.equal("serial", expect.serial.as_ref(), got.serial.as_ref());
+        self.equal("battery", expect.battery.as_ref(), got.battery.as_ref());
+        let seconds = |time: &super::units::Date| time.0.as_second();
+        self.field(
+            "time",
+            expect.time.as_ref(),
+            got.time_unix_s,
+            |time, got| seconds(time) == *got,
+            |time| format!("{} ({})", time.0, seconds(time)),
+        );
+        if let Some(cards) = &expect.cards {
+            self.cards("cards", cards, got.cards.as_deref());
+        }
+        if let Some(entries) = &expect.entries {
+            self.entries(entries, got.entries.as_deref());
+        }
+        if let Some(notice) = &expect.notice {
+            let shown: Vec<_> = got.notices.iter().map(Shown::shown).collect();
+            let wanted = notice.value.shown();
+            let fits = if wanted == "none" { shown.is_empty() } else { shown.contains(&wanted) };
+            if !fits {
+                let shown = if shown.is_empty() { "none".to_owned() } else { shown.join(", ") };
+                self.note("notice", &notice.span, wanted, shown);
+            }
+        }
+    }
+
+    fn band(&mut self, expect: &Expect, got: &Got) {
+        self.field(
+            "sw",
+            expect.sw.as_ref(),
+            got.sw.map(Sw::new),
+            |sw, got| sw.matches(&got.value().to_be_bytes()),
+            ToString::to_string,
+        );
+        if let Some(data) = &expect.data {
+            self.data(data, got.data.as_deref());
+        }
+        for (tag, pattern) in expect.tlv.iter().flatten() {
+            self.object(Tag::new(tag.0), pattern, got.data.as_deref().unwrap_or_default());
+        }
+        if let Some(notified) = &expect.notified {
+            let came = got.notified.as_deref().unwrap_or_default();
+            let fits =
+                notified.len() == came.len() && notified.iter().zip(came).all(|(wanted, got)| wanted.matches(got));
+            if !fits {
+                let wanted: Vec<_> = notified.iter().map(|pattern| pattern.to_string()).collect();
+                let came: Vec<_> = came.iter().map(|bytes| spaced_hex(bytes)).collect();
+                self.note("notified", &notified.span, one_per_line(&wanted), one_per_line(&came));
+            }
+        }
+        self.equal("att_error", expect.att_error.as_ref(), got.att_error.as_ref());
+        self.field(
+            "unchanged",
+            expect.unchanged.as_ref(),
+            got.unchanged,
+            |wanted, got| wanted == got,
+            |unchanged| format!("unchanged: {unchanged}"),
+        );
+    }
+
+    fn data(&mut self, pattern: &At<HexPattern>, got: Option<&[u8]>) {
+        let got = got.unwrap_or_default();
+        if pattern.matches(got) {
+            return;
+        }
+        match pattern.bytes() {
+            Some(bytes) => self.note(
+                "data",
+                &pattern.span,
+                format!("{}\n{}", masked_hex(&bytes), tlv_diff(&bytes, got).trim_end()),
+                masked_hex(got),
+            ),
+            None => self.note("data", &pattern.span, pattern.to_string(), masked_hex(got)),
+        }
+    }
+
+    fn object(&mut self, tag: Tag, pattern: &At<TagPattern>, data: &[u8]) {
+        let found = tlv::find_deep(data, tag);
+        let fits = match (&pattern.value, found) {
+            (TagPattern::Any, found) => found.is_some(),
+            (TagPattern::Absent, found) => found.is_none(),
+            (TagPattern::Hex(pattern), Some(value)) => pattern.matches(value),
+            (TagPattern::Hex(_), None) => false,
+        };
+        if fits {
+            return;
+        }
+        let name = tlv_name(tag);
+        let expected = match &pattern.value {
+            TagPattern::Any => format!("{name}, whatever value"),
+            TagPattern::Absent => format!("no {name}"),
+            TagPattern::Hex(pattern) => format!("{name} = {pattern}"),
+        };
+        let got = match found {
+            Some(value) => format!("{name} = {}", masked_value(tag, value)),
+            None => format!("no {tag} in\n{}", explain_tlv(data, 2).trim_end()),
+        };
+        self.note(&format!("tlv {tag}"), &pattern.span, expected, got);
+    }
+
+    fn cards(&mut self, field: &str, wanted: &At<Vec<CardRow>>, got: Option<&[GotCard]>) {
+        let got = got.unwrap_or_default();
+        if wanted.len() == got.len() && wanted.iter().zip(got).all(|(row, card)| row_fits(row, card)) {
+            return;
+        }
+        // With the same cards in the same order the row that differs is marked.
+        let same = wanted.len() == got.len() && wanted.iter().zip(got).all(|(row, card)| *row.alias == card.alias);
+        let differs = wanted.iter().zip(got).find(|(row, card)| !row_fits(row, card)).filter(|_| same);
+        let span = differs.map_or(&wanted.span, |(row, _)| &row.alias.span).clone();
+        let expected: Vec<_> = wanted.iter().map(said_row).collect();
+        let got: Vec<_> = got.iter().map(said_card).collect();
+        self.note(field, &span, one_per_line(&expected), one_per_line(&got));
+    }
+
+    fn entries(&mut self, wanted: &At<Entries>, got: Option<&[GotEntry]>) {
+        let got = got.unwrap_or_default();
+        let came: Vec<_> = got.iter().map(said_entry).collect();
+        match &wanted.value {
+            Entries::Count(count) if usize::try_from(*count) == Ok(got.len()) => {}
+            Entries::Count(count) => self.note(
+                "entries",
+                &wanted.span,
+                format!("{count} entries"),
+                format!("{} entries\n{}", got.len(), one_per_line(&came)),
+            ),
+            Entries::List(rows) => {
+                if rows.len() != got.len() || !rows.iter().zip(got).all(|(row, entry)| entry_fits(row, entry)) {
+                    let rows: Vec<_> = rows.iter().map(said_entry_row).collect();
+                    self.note("entries", &wanted.span, one_per_line(&rows), one_per_line(&came));
+                }
+            }
+        }
+    }
+
+    fn warranty(&mut self, wanted: &At<WarrantyExpect>, got: Option<&GotWarranty>) {
+        let nothing = GotWarranty::default();
+        let got = got.unwrap_or(&nothing);
+        match (&wanted.refused, &got.refused) {
+            (Some(word), got) if got.as_ref() != Some(&word.value) => {
+                self.note(
+                    "warranty refused",
+                    &word.span,
+                    word.value.clone(),
+                    got.clone().unwrap_or_else(|| "an answer".into()),
+                );
+                return;
+            }
+            (None, Some(refused)) => {
+                self.note("warranty", &wanted.span, "an answer", format!("refused: {refused}"));
+                return;
+            }
+            _ => {}
+        }
+        self.equal("warranty validity", wanted.validity.as_ref(), got.validity.as_ref());
+        self.field(
+            "warranty until",
+            wanted.until.as_ref(),
+            got.until.clone(),
+            |day, got| day.0.to_string() == *got,
+            |day| day.0.to_string(),
+        );
+        self.equal("warranty remaining", wanted.remaining.as_ref(), got.remaining.as_ref());
+        self.equal("warranty checked_before", wanted.checked_before.as_ref(), got.checked_before.as_ref());
+        self.equal("warranty coverage", wanted.coverage.as_ref(), got.coverage.as_ref());
+        self.equal("warranty contact", wanted.contact.as_ref(), got.contact.as_ref());
+        self.equal("warranty have_ready", wanted.have_ready.as_ref(), got.have_ready.as_ref());
+    }
+
+    fn sides(&mut self, check: &Check, got: &GotSides) {
+        if let Some(agree) = &check.agree
+            && agree.value != got.disagreement.is_none()
+        {
+            let said = got.disagreement.clone().unwrap_or_else(|| "they agree".into());
+            self.note(
+                "agree",
+                &agree.span,
+                if agree.value { "app, band and bank agree" } else { "app, band and bank differ" },
+                said,
+            );
+        }
+        for (name, wanted, side) in
+            [("app", &check.app, &got.app), ("band", &check.band, &got.band), ("bank", &check.bank, &got.bank)]
+        {
+            if let Some(wanted) = wanted {
+                self.cards(name, wanted, Some(side));
+            }
+        }
+        self.equal("applets", check.applets.as_ref(), Some(&got.applets));
+        self.equal("messages", check.messages.as_ref(), Some(&got.messages));
+        self.equal("linked", check.linked.as_ref(), Some(&got.linked));
+    }
+}
+
+fn accepts(wanted: &RefusedExpect, refusal: Refusal) -> bool {
+    match wanted {
+        RefusedExpect::Any => true,
+        RefusedExpect::OneOf(reasons) => reasons.contains(&refusal),
+    }
+}
+
+fn wanted_refusal(wanted: &RefusedExpect) -> String {
+    match wanted {
+        RefusedExpect::Any => "refused, for whatever reason".into(),
+        RefusedExpect::OneOf(reasons) => {
+            let reasons: Vec<_> = reasons.iter().map(|reason| numbered(*reason)).collect();
+            format!("refused: {}", reasons.join(" or "))
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> String {
+    format!("refused: {}", numbered(refusal))
+}
+
+fn numbered(refusal: Refusal) -> String {
+    match refusal.number() {
+        Some(number) => format!("{} ({number})", word(&refusal)),
+        None => word(&refusal),
+    }
+}
+
+fn row_fits(row: &CardRow, card: &GotCard) -> bool {
+    fn fits<T: PartialEq>(wanted: &Option<At<T>>, got: &Option<T>) -> bool {
+        wanted.as_ref().is_none_or(|wanted| got.as_ref() == Some(&wanted.value))
+    }
+    *row.alias == card.alias
+        && fits(&row.state, &card.state)
+        && fits(&row.history, &card.history)
+        && fits(&row.requests_left, &card.requests_left)
+        && fits(&row.contactless, &card.contactless)
+        && fits(&row.old_service, &card.old_service)
+}
+
+fn said_row(row: &CardRow) -> String {
+    let as_card = GotCard {
+        alias: row.alias.value.clone(),
+        state: row.state.as_ref().map(|at| at.value),
+        history: row.history.as_ref().map(|at| at.value),
+        requests_left: row.requests_left.as_ref().map(|at| at.value),
+        contactless: row.contactless.as_ref().map(|at| at.value),
+        old_service: row.old_service.as_ref().map(|at| at.value),
+    };
+    said_card(&as_card)
+}
+
+fn said_card(card: &GotCard) -> String {
+    let mut parts = vec![card.alias.clone()];
+    let mut part = |name: &str, said: Option<String>| parts.extend(said.map(|said| format!("{name}: {said}")));
+    part("state", card.state.map(|state| word(&state)));
+    part("history", card.history.map(|yes| yes.to_string()));
+    part("requests_left", card.requests_left.map(|left| left.to_string()));
+    part("contactless", card.contactless.map(|yes| yes.to_string()));
+    part("old_service", card.old_service.map(|yes| yes.to_string()));
+    parts.join(", ")
+}
+
+fn entry_fits(row: &EntryRow, entry: &GotEntry) -> bool {
+    row.amount.minor == entry.amount_minor
+        && row.amount.currency.number == entry.currency
+        && row.approved.as_ref().is_none_or(|wanted| entry.approved == Some(wanted.value))
+}
+
+fn said_entry_row(row: &EntryRow) -> String {
+    match &row.approved {
+        Some(approved) => format!("{}, approved: {}", row.amount.value, approved.value),
+        None => row.amount.value.to_string(),
+    }
+}
+
+fn said_entry(entry: &GotEntry) -> String {
+    let amount = match Currency::of_number(entry.currency) {
+        Some(currency) => currency.of(entry.amount_minor).to_string(),
+        None => format!("{} minor units of currency {}", entry.amount_minor, entry.currency),
+    };
+    match entry.approved {
+        Some(approved) => format!("{amount}, approved: {approved}"),
+        None => amount,
+    }
+}
+
+fn one_per_line(lines: &[String]) -> String {
+    if lines.is_empty() { "none".into() } else { lines.join("\n") }
+}
+
+fn tlv_name(tag: Tag) -> String {
+    match band_sim::wire::tag::info(tag) {
+        Some(info) => format!("{tag} {}", info.name),
+        None => tag.to_string(),
+    }
+}
+
+/// The word of an enum of plain words.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+/// How a value is shown in `expected` and `got`.
+trait Shown {
+    fn shown(&self) -> String;
+}
+
+macro_rules! shown {
+    ($($type:ty => $how:expr;)*) => {$(
+        impl Shown for $type {
+            fn shown(&self) -> String {
+                let how: fn(&Self) -> String = $how;
+                how(self)
+            }
+        }
+    )*};
+}
+
+shown! {
+    bool => ToString::to_string;
+    u8 => ToString::to_string;
+    u32 => ToString::to_string;
+    i64 => |seconds| match jiff::Timestamp::from_second(*seconds) {
+        Ok(time) => format!("{time} ({seconds})"),
+        Err(_) => seconds.to_string(),
+    };
+    String => Clone::clone;
+    Vec<String> => |lines| one_per_line(lines);
+    Sw => ToString::to_string;
+    OutcomeExpect => |it| word(it);
+    super::expect::CvmExpect => |it| word(it);
+    super::expect::NoticeExpect => |it| word(it);
+    super::expect::Validity => |it| word(it);
+    crate::cloud::api::AuthorisationReason => |it| word(it);
+}

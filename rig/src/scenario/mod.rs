@@ -24,3 +24,6 @@ pub mod step;
 pub mod units;
 mod variables;
 mod yaml;
+
+#[cfg(test)]
+mod mistakes;

@@ -7,8 +7,9 @@ use super::expect::{CardRow, Expect};
 use super::fault::Fault;
 use super::file::Version;
 use super::span::{At, Span};
-use super::units::{Bytes, CivilDate, Date, DurationExpr, Money};
+use super::units::{Bytes, CivilDate, Date, DurationExpr};
 use crate::cloud::api::OtpMethod;
+use crate::money::Money;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +75,9 @@ pub enum Verb {
     CardList(Nothing),
     /// Open a card's history (R4).
     History(OneCard),
+
+    /// Do an earlier step again, by its `id`, when it did not succeed; else do nothing (R10: the procedure can be repeated).
+    Retry(Retry),
 
     // The shop
     /// Pay: hold the band to a terminal.
@@ -255,11 +259,20 @@ pub struct Reorder {
     pub cards: Vec<At<String>>,
 }
 
+/// `retry: add`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// The `id` of the step.
+    pub step: At<String>,
+}
+
 /// `tap: { amount: 4.20 EUR, terminal: corner-shop }`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tap {
     /// How much.
+    #[schemars(schema_with = "super::units::money_schema")]
     pub amount: At<Money>,
     /// Where; the `given` terminal unless said.
     #[serde(default)]
@@ -269,6 +282,7 @@ pub struct Tap {
     pub pin: At<Pin>,
     /// Cash paid out with it.
     #[serde(default)]
+    #[schemars(schema_with = "super::units::money_schema")]
     pub cashback: Option<At<Money>>,
     /// Take the band out of the field after so many answers.
     #[serde(default)]

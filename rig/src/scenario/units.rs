@@ -1,4 +1,4 @@
-//! Values with units: durations, money, bytes, dates. Nothing is guessed: a number without its unit is an error that says what
+//! Values with units: durations, bytes, dates (money is in [`crate::money`]). Nothing is guessed: a number without its unit is an error that says what
 //! to write.
 
 use std::borrow::Cow;
@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use band_sim::wire::tlv::Tag;
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
@@ -67,6 +68,23 @@ impl Setting {
         ("apdu_timeout", Self::ApduTimeout),
         ("data_retry_after", Self::DataRetryAfter),
     ];
+
+    /// What it is when neither the file nor the station says more.
+    #[must_use]
+    pub const fn default_value(self) -> Duration {
+        match self {
+            // rules.md, R1 and R2
+            Self::CodeValidFor => Duration::from_secs(600),
+            // rules.md, R10
+            Self::ForegroundGrace => Duration::ZERO,
+            // facts/band-ble.md 1.5 (d): the band waits at most 30 s for the tap
+            Self::PairingTimeout => Duration::from_secs(30),
+            // facts/band-ble.md 2.1: the app waits 60 s in total
+            Self::ApduTimeout => Duration::from_secs(60),
+            // facts/band-ble.md 2.4: 3007, every 4 s
+            Self::DataRetryAfter => Duration::from_secs(4),
+        }
+    }
 
     /// Its word.
     #[must_use]
@@ -152,6 +170,9 @@ fn duration(text: &str) -> Result<Duration, String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
     let unit = unit.trim();
+    if unit.starts_with('.') {
+        return Err(format!("`{text}` is not whole; take a smaller unit, such as `1500ms` for one and a half seconds"));
+    }
     if unit.is_empty() {
         return Err(format!("`{text}` has no unit: write `{text}s`, `{text}ms` or `{text}m`"));
     }
@@ -160,104 +181,6 @@ fn duration(text: &str) -> Result<Duration, String> {
     };
     let number: u64 = digits.parse().map_err(|_| format!("`{digits}` is too large"))?;
     number.checked_mul(*micros).map(Duration::from_micros).ok_or_else(|| format!("`{text}` is too long"))
-}
-
-/// An amount of money in minor units. Never a float.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Money {
-    /// Minor units: `4.20 EUR` is 420.
-    pub minor: u64,
-    /// The currency.
-    pub currency: Currency,
-}
-
-/// A currency of ISO 4217.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Currency {
-    /// Alphabetic code, `EUR`.
-    pub code: &'static str,
-    /// Numeric code, 978.
-    pub number: u16,
-    /// Digits after the point.
-    pub exponent: u8,
-}
-
-impl Currency {
-    /// The currencies the language knows (ISO 4217).
-    pub const ALL: [Self; 14] = [
-        Self::new("EUR", 978, 2),
-        Self::new("USD", 840, 2),
-        Self::new("GBP", 826, 2),
-        Self::new("CHF", 756, 2),
-        Self::new("PLN", 985, 2),
-        Self::new("CZK", 203, 2),
-        Self::new("SEK", 752, 2),
-        Self::new("NOK", 578, 2),
-        Self::new("UAH", 980, 2),
-        Self::new("RUB", 643, 2),
-        Self::new("CNY", 156, 2),
-        Self::new("INR", 356, 2),
-        Self::new("JPY", 392, 0),
-        Self::new("KWD", 414, 3),
-    ];
-
-    const fn new(code: &'static str, number: u16, exponent: u8) -> Self {
-        Self { code, number, exponent }
-    }
-
-    /// By its numeric code.
-    #[must_use]
-    pub fn by_number(number: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|currency| currency.number == number)
-    }
-}
-
-impl fmt::Display for Money {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = 10_u64.pow(u32::from(self.currency.exponent));
-        let (whole, part) = (self.minor / unit, self.minor % unit);
-        match usize::from(self.currency.exponent) {
-            0 => write!(f, "{whole} {}", self.currency.code),
-            digits => write!(f, "{whole}.{part:0digits$} {}", self.currency.code),
-        }
-    }
-}
-
-impl FromStr for Money {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        let Some((number, code)) = text.split_once(' ') else {
-            return Err(format!("`{text}` has no currency: write for example `4.20 EUR`"));
-        };
-        let code = code.trim();
-        let Some(currency) = Currency::ALL.into_iter().find(|currency| currency.code == code) else {
-            let codes: Vec<_> = Currency::ALL.iter().map(|currency| currency.code).collect();
-            return Err(format!("`{code}` is not a known currency; known are {}", codes.join(", ")));
-        };
-        let (whole, part) = number.split_once('.').unwrap_or((number, ""));
-        let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
-        let exponent = usize::from(currency.exponent);
-        if whole.is_empty() || !digits(whole) || !digits(part) {
-            return Err(format!("`{number}` is not an amount; write for example `4.20 EUR`"));
-        }
-        if part.len() != exponent {
-            return Err(match exponent {
-                0 => format!("{code} has no minor unit: write a whole amount such as `420 {code}`"),
-                _ => format!(
-                    "{code} has {exponent} digits after the point: write for example `4.{:0<exponent$} {code}`",
-                    "2"
-                ),
-            });
-        }
-        let minor = format!("{whole}{part}").parse().map_err(|_| format!("`{number}` is too large"))?;
-        // EMV 4.4 B3 Annex A: 9F02 holds twelve digits.
-        if minor > 999_999_999_999 {
-            return Err(format!("`{number}` is too large: a terminal holds twelve digits"));
-        }
-        Ok(Self { minor, currency })
-    }
 }
 
 /// Bytes written in hex: `00 A4 04 00`.
@@ -269,11 +192,8 @@ impl FromStr for Bytes {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let pattern: HexPattern = text.parse()?;
-        let bytes = pattern.nibbles.chunks_exact(2).map(|pair| match pair {
-            [Some(high), Some(low)] => Ok(high << 4 | low),
-            _ => Err("`x` stands for any digit in an expectation; here each digit must be said".to_owned()),
-        });
-        bytes.collect::<Result<_, _>>().map(Self)
+        let open = || "`x` stands for any digit in an expectation; here each digit must be said".to_owned();
+        pattern.bytes().map(Self).ok_or_else(open)
     }
 }
 
@@ -291,6 +211,18 @@ impl HexPattern {
         let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]);
         self.nibbles.len() == bytes.len() * 2
             && self.nibbles.iter().zip(nibbles).all(|(want, got)| want.is_none_or(|want| want == got))
+    }
+}
+
+impl HexPattern {
+    /// The bytes, when no digit is left open.
+    #[must_use]
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        let byte = |pair: &[Option<u8>]| match pair {
+            [Some(high), Some(low)] => Some(high << 4 | low),
+            _ => None,
+        };
+        self.nibbles.chunks(2).map(byte).collect()
     }
 }
 
@@ -345,7 +277,8 @@ impl FromStr for TagName {
         if text.is_empty() || text.len() > 8 || text.len() % 2 == 1 || !text.chars().all(|c| c.is_ascii_hexdigit()) {
             return Err(wrong());
         }
-        u32::from_str_radix(text, 16).map(Self).map_err(|_| wrong())
+        let tag = u32::from_str_radix(text, 16).map_err(|_| wrong())?;
+        if Tag::new(tag).is_well_formed() { Ok(Self(tag)) } else { Err(wrong()) }
     }
 }
 
@@ -561,21 +494,20 @@ macro_rules! text_value {
 }
 
 text_value! {
-    DurationExpr, "Duration", "a length of time such as `10m` or `code_valid_for - 1us`", r"^\s*([0-9]+ *\* *)?([0-9]+ *(us|µs|ms|s|m|h|d)|[a-z_]+)(\s*[+-]\s*([0-9]+ *\* *)?([0-9]+ *(us|µs|ms|s|m|h|d)|[a-z_]+))*\s*$|\$\{";
-    Money, "Money", "an amount such as `4.20 EUR`", r"^[0-9]+(\.[0-9]+)? [A-Z]{3}$|\$\{";
-    Bytes, "Bytes", "bytes in hex such as `00 A4 04 00`", r"^([0-9A-Fa-f]{2}\s*)*$|\$\{";
-    HexPattern, "HexPattern", "bytes in hex, `x` for any digit, such as `63 Cx`", r"^([0-9A-Fa-fxX]{2}\s*)*$|\$\{";
+    DurationExpr, "Duration", "a length of time such as `10m` or `code_valid_for - 1us`", r"^\s*([0-9]+ *\* *)?([0-9]+ *(us|µs|ms|s|m|h|d)|[a-z_]+)(\s*[+-]\s*([0-9]+ *\* *)?([0-9]+ *(us|µs|ms|s|m|h|d)|[a-z_]+))*\s*$";
+    Bytes, "Bytes", "bytes in hex such as `00 A4 04 00`", r"^([0-9A-Fa-f]{2}\s*)*$";
+    HexPattern, "HexPattern", "bytes in hex, `x` for any digit, such as `63 Cx`", r"^([0-9A-Fa-fxX]{2}\s*)*$";
     TagName, "Tag", "a tag such as `9F36`", r"^([0-9A-Fa-f]{2}){1,4}$";
-    TagPattern, "TagPattern", "bytes in hex, `x` for any digit; `any`; `absent`", r"^(any|absent|([0-9A-Fa-fxX]{2}\s*)*)$|\$\{";
-    Date, "Date", "a date and time with its offset such as `2026-03-01T09:00:00Z`", r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ].+$|\$\{";
-    CivilDate, "Day", "a day such as `2025-02-28`", r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$|\$\{";
-    Version, "Version", "a version such as `4.0.0`", r"^[0-9]+\.[0-9]+\.[0-9]+$|\$\{";
-    Point, "Point", "a point such as `to_band 3`", r"^(to_band|to_phone|nvm_write|request) [1-9][0-9]*$|\$\{";
-    Every, "Every", "a set of points such as `every to_band`", r"^every (to_band|to_phone|nvm_write|request)$|\$\{";
-    Code, "Code", "from_sms, previous_sms, wrong or digits", r"^(from_sms|previous_sms|wrong|[0-9]{1,12})$|\$\{";
-    Pin, "Pin", "right, wrong, none or digits", r"^(right|wrong|none|[0-9]{4,12})$|\$\{";
+    TagPattern, "TagPattern", "bytes in hex, `x` for any digit; `any`; `absent`", r"^(any|absent|([0-9A-Fa-fxX]{2}\s*)*)$";
+    Date, "Date", "a date and time with its offset such as `2026-03-01T09:00:00Z`", r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ].+$";
+    CivilDate, "Day", "a day such as `2025-02-28`", r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
+    Version, "Version", "a version such as `4.0.0`", r"^[0-9]+\.[0-9]+\.[0-9]+$";
+    Point, "Point", "a point such as `to_band 3`", r"^(to_band|to_phone|nvm_write|request) [1-9][0-9]*$";
+    Every, "Every", "a set of points such as `every to_band`", r"^every (to_band|to_phone|nvm_write|request)$";
+    Code, "Code", "from_sms, previous_sms, wrong or digits", r"^(from_sms|previous_sms|wrong|[0-9]{1,12})$";
+    Pin, "Pin", "right, wrong, none or digits", r"^(right|wrong|none|[0-9]{4,12})$";
     Serial, "Serial", "from_band, or the serial number as printed", r"^.+$";
-    OkExpect, "Ok", "`true` or `either`", r"^either$|\$\{";
+    OkExpect, "Ok", "`true` or `either`", r"^either$";
 }
 
 /// Takes any scalar as its text.
@@ -591,6 +523,11 @@ impl Visitor<'_> for TextVisitor {
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<String, E> {
         Ok(text.to_owned())
     }
+}
+
+/// The schema of [`crate::money::Money`].
+pub(super) fn money_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "description": "an amount such as `4.20 EUR`", "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? [A-Z]{3}$" })
 }
 
 impl JsonSchema for Entries {

@@ -140,7 +140,7 @@ impl Tree<'_> {
         let Tagged(shape, tag) = raw.value;
         // An alias stands where it is written out: that is the text to put right.
         let span = self.span(raw.defined);
-        let source = self.source(raw.defined);
+        let source = source(self.text, raw.defined);
         let shape = match shape {
             RawShape::Empty => Shape::Empty,
             RawShape::Bare => Shape::Text { text: source.unwrap_or_default().to_owned(), plain: true },
@@ -196,17 +196,18 @@ impl Tree<'_> {
     fn span(&self, location: Location) -> Span {
         let mut span = place(self.file, location);
         // A multi-line value is marked on its first line only.
-        if let Some(line) = self.source(location).and_then(|source| source.lines().next()) {
+        if let Some(line) = source(self.text, location).and_then(|source| source.lines().next()) {
             span.length = u32::try_from(line.chars().count()).unwrap_or(1).max(1);
         }
         span
     }
+}
 
-    fn source(&self, location: Location) -> Option<&str> {
-        let from = usize::try_from(location.span().byte_offset()?).ok()?;
-        let length = usize::try_from(location.span().byte_len()?).ok()?;
-        self.text.get(from..from.checked_add(length)?)
-    }
+/// The text of a node as it stands in the file.
+fn source(text: &str, location: Location) -> Option<&str> {
+    let from = usize::try_from(location.span().byte_offset()?).ok()?;
+    let length = usize::try_from(location.span().byte_len()?).ok()?;
+    text.get(from..from.checked_add(length)?)
 }
 
 fn place(file: &Arc<str>, location: Location) -> Span {
@@ -231,6 +232,9 @@ fn indenting_tabs(file: &Arc<str>, text: &str) -> Vec<FileError> {
     errors
 }
 
+const BOMB: &str = "aliases blow this file up beyond all measure";
+const BOMB_NOTE: &str = "an alias of an alias of an alias multiplies; write the steps out";
+
 /// Says what the YAML crate found in words that help an author.
 fn explain(file: &Arc<str>, text: &str, error: &Error) -> FileError {
     let location = error.location().unwrap_or(Location::UNKNOWN);
@@ -248,14 +252,14 @@ fn explain(file: &Arc<str>, text: &str, error: &Error) -> FileError {
         Error::AliasReplayCounterOverflow { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => at("aliases blow this file up beyond all measure")
-            .note("an alias of an alias of an alias multiplies; write the steps out"),
+        | Error::AliasReplayStackDepthExceeded { .. } => at(BOMB).note(BOMB_NOTE),
+        Error::AliasError { error, .. } => FileError { span: span.clone(), ..explain(file, text, error) },
+        Error::UnsupportedIncludeForm { .. } => {
+            at("`!include` takes the path of a file").hint("write `!include fragments/name.yaml`")
+        }
         Error::Budget { breach, .. } => match format!("{breach:?}") {
             breach if breach.starts_with("Depth") => at("values are nested too deep; 24 levels are the limit"),
-            breach if breach.contains("Alias") || breach.contains("Anchor") => {
-                at("aliases blow this file up beyond all measure")
-                    .note("an alias of an alias of an alias multiplies; write the steps out")
-            }
+            breach if breach.contains("Alias") || breach.contains("Anchor") => at(BOMB).note(BOMB_NOTE),
             _ => at("this file holds more values than any scenario needs").note("100 000 values are the limit"),
         },
         other => syntax(&span, text, &other.to_string()),
@@ -273,12 +277,20 @@ fn syntax(span: &Span, text: &str, said: &str) -> FileError {
         return near("this bracket is never closed");
     }
     if said.contains("mapping values are not allowed") || said.contains("illegal placement of ':'") {
-        return near("a `:` makes no sense here")
-            .note("the line before may lack its `:`, brackets may be open, the indentation may not fit, or a text with `: ` in it needs quotes");
+        return near("a `:` makes no sense here").note(match second_colon(text, span) {
+            true => "a text with `: ` in it needs quotes",
+            false => "the line before may lack its `:`, a bracket may be open, or the indentation may not fit",
+        });
     }
     if said.contains("did not find expected key") || said.contains("did not find expected '-'") {
         return near("this line does not fit into what stands above it")
             .note("lines of the same map or list start in the same column");
+    }
+    if said.contains("recursion limit") {
+        return near("values are nested too deep; 24 levels are the limit");
+    }
+    if said.contains("alias replay") {
+        return near(BOMB).note(BOMB_NOTE);
     }
     if said.contains("unknown escape") {
         return near("unknown escape in a quoted text")
@@ -288,6 +300,13 @@ fn syntax(span: &Span, text: &str, said: &str) -> FileError {
         return near("this character cannot stand here").note("a text that starts with it needs quotes");
     }
     near(&format!("this is not YAML: {said}"))
+}
+
+/// Whether the line has a `: ` before this one.
+fn second_colon(text: &str, span: &Span) -> bool {
+    let line = text.lines().nth(usize::try_from(span.line).unwrap_or(1).saturating_sub(1)).unwrap_or_default();
+    let before = usize::try_from(span.column).unwrap_or(1).saturating_sub(1);
+    line.chars().take(before).collect::<String>().contains(": ")
 }
 
 /// The nearest quote before a place that has no partner on its line.

@@ -1,0 +1,15 @@
+//! The secure element's default values in code and in the profile file are the same.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use band_sim::card::profile::CardProfile;
+
+#[test]
+fn the_profile_file_says_what_the_code_defaults_to() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/profiles/secure-element.part.yaml");
+    let text = fs::read_to_string(path).unwrap();
+    let file = serde_yaml::from_str::<BTreeMap<String, CardProfile>>(&text).unwrap();
+    assert_eq!(file["secure_element"], CardProfile::default());
+}
