@@ -3,11 +3,11 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// How long one call of `work` takes, in nanoseconds: the best of several batches, for lines that set two things side
+/// How long one call of `work` takes, in nanoseconds: the best of many short batches, for lines that set two things side
 /// by side. Criterion's own figures say more about each of them.
 pub fn best_ns<T>(mut work: impl FnMut() -> T) -> f64 {
-    const BATCHES: usize = 20;
-    let calls = calls_within(Duration::from_millis(10), &mut work);
+    const BATCHES: usize = 200;
+    let calls = calls_within(Duration::from_millis(1), &mut work);
     let batch = |work: &mut dyn FnMut()| {
         let start = Instant::now();
         (0..calls).for_each(|_| work());

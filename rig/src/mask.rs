@@ -1,10 +1,17 @@
 //! Card numbers and track 2 that cannot be printed by mistake: `Display`, `Debug` and `Serialize` show the first six and last
 //! four digits; the whole value is only had by a name that says so.
 
+mod digits;
+mod edge;
+mod masker;
+mod pattern;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+pub use masker::{Masker, Secret};
 
 /// A primary account number, or the token number that stands for it (tag 5A): 8 to 19 digits.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

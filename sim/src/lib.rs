@@ -6,6 +6,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod band;
 pub mod card;
 pub mod rng;
 pub mod time;

@@ -8,7 +8,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use band_sim::wire::hex::Hex;
 use serde::{Deserialize, Serialize};
+
+use crate::mask::Track2;
 
 /// An account name, as in `given: { account: alice }`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -335,7 +338,7 @@ pub struct Sms {
 }
 
 /// A shop's request for online authorisation: chip data as the acquirer forwards it (EMV 4.4 B4 12.1, ISO 8583 field 55).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authorisation {
     /// Track 2 equivalent data, tag 57. Never printed unmasked.
     pub track2: Vec<u8>,
@@ -347,6 +350,19 @@ pub struct Authorisation {
     pub online_pin: Option<String>,
     /// The merchant's name, for the record.
     pub merchant: String,
+}
+
+impl fmt::Debug for Authorisation {
+    /// Track 2 masked, the PIN not at all.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorisation")
+            .field("track2", &Track2::new(self.track2.as_slice()))
+            .field("pan_sequence", &self.pan_sequence)
+            .field("chip_data", &Hex(self.chip_data.clone()))
+            .field("online_pin", &self.online_pin.as_ref().map(|_| "****"))
+            .field("merchant", &self.merchant)
+            .finish()
+    }
 }
 
 /// The issuer's answer to [`Authorisation`].

@@ -86,6 +86,15 @@ impl CryptogramVersion {
         if self.is_visa() { iad.get(3..7) } else { iad.get(2..8) }
     }
 
+    /// Whether the card verification results say that the first GENERATE AC made an ARQC. The cryptogram covers them, but not the
+    /// cryptogram information data beside it: without this, an AAC could be passed off as an ARQC.
+    // M/Chip Requirements appendix B, VIS 1.6 appendix: b6 b5 of the first byte, 10 is an ARQC; Visa's has a length byte before it
+    #[must_use]
+    pub fn is_arqc(self, iad: &[u8]) -> bool {
+        let first = self.cvr(iad).and_then(|cvr| cvr.get(usize::from(self.is_visa())));
+        first.is_some_and(|byte| byte & 0x30 == 0x20)
+    }
+
     /// The key that makes this payment's cryptogram.
     #[must_use]
     pub fn session_key(self, master: &TdesKey, signed: &Signed<'_>) -> TdesKey {
@@ -256,6 +265,8 @@ mod tests {
         check(CryptogramVersion::Visa10, &visa(&iad), "3030", "29CCA15AE665FA2E", "28993816AFAE4AEB 3030");
         let iad = bytes("06011203A0B800");
         check(CryptogramVersion::Visa18, &visa(&iad), "3030", "7A788EA6B8A3E733", "9AF514C1 00000000");
+        assert!(CryptogramVersion::Visa18.is_arqc(&iad));
+        assert!(!CryptogramVersion::Visa18.is_arqc(&bytes("0601120380B800")), "an AAC");
         check(CryptogramVersion::Visa22, &visa(&iad), "3030", "7A788EA6B8A3E733", "9AF514C1 00000000");
     }
 
@@ -273,6 +284,7 @@ mod tests {
             let version = cvn.parse::<CryptogramVersion>().expect("known");
             check(version, &mastercard(&iad(cvn)), "0010", arqc, answer);
             assert_eq!(version.identifiers(&iad(cvn)), Some((1, version.byte())));
+            assert!(version.is_arqc(&iad(cvn)));
         }
     }
 
@@ -282,7 +294,7 @@ mod tests {
             for length in 0..18 {
                 let iad = [6; 18];
                 let signed = visa(&iad[..length]);
-                let _ = (version.input(&signed), version.identifiers(signed.iad), version.cvr(signed.iad));
+                let _ = (version.input(&signed), version.identifiers(signed.iad), version.is_arqc(signed.iad));
             }
         }
         assert_eq!(CryptogramVersion::Mastercard17.input(&visa(&[0; 17])), None);

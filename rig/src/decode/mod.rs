@@ -3,6 +3,7 @@
 //! The `decode` command, failure reports and traces all speak through here, so that nothing they print can show a
 //! whole card number.
 
+mod att;
 mod command;
 mod diff;
 mod hex;
@@ -14,6 +15,7 @@ use band_sim::wire::apdu::{CApdu, RApdu};
 use band_sim::wire::sw::Sw;
 use band_sim::wire::{DecodeError, tag, tlv};
 
+pub use att::{Direction, summarize_att};
 pub use command::{
     explain_command, explain_response, masked_command, masked_response, summarize_command, summarize_response,
 };
@@ -52,7 +54,7 @@ pub fn explain(bytes: &[u8]) -> String {
 /// These bytes in words, as the form the caller knows.
 pub fn explain_as(bytes: &[u8], form: Form) -> Result<String, DecodeError> {
     match form {
-        Form::Tlv => tlv::walk_deep(bytes).try_for_each(|object| object.map(drop)).map(|()| explain_tlv(bytes, 0)),
+        Form::Tlv => tlv::walk_deep(bytes).try_for_each(|object| object.map(drop)).map(|()| explain_objects(bytes)),
         Form::Command => CApdu::decode(bytes).map(|command| explain_command(&command)),
         Form::Response => RApdu::decode(bytes).map(|response| explain_response(&response)),
     }
@@ -105,6 +107,13 @@ pub fn detect(bytes: &[u8]) -> Option<Form> {
 /// `1 byte`, `2 bytes`.
 fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn explain_objects(bytes: &[u8]) -> String {
+    match tlv::walk(bytes).next() {
+        Some(_) => explain_tlv(bytes, 0),
+        None => format!("no data object, {} of padding\n", count(bytes.len(), "byte")),
+    }
 }
 
 fn explain_unknown(bytes: &[u8]) -> String {

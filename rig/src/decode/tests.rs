@@ -60,6 +60,8 @@ fn a_form_can_be_imposed() {
     );
     assert_eq!(explain_as(&bytes("9F3602"), Form::Tlv).unwrap_err().to_string(), "the bytes end too early at offset 3");
     assert!(explain_as(&bytes("9F36"), Form::Command).is_err());
+    assert_eq!(explain(&[0; 4]), "no data object, 4 bytes of padding\n");
+    assert_eq!(explain_as(&[], Form::Tlv).unwrap(), "no data object, 0 bytes of padding\n");
 }
 
 #[test]

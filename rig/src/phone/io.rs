@@ -128,6 +128,19 @@ pub enum LinkCommand {
     Write { characteristic: CharacteristicId, value: Vec<u8>, with_response: bool },
 }
 
+impl LinkCommand {
+    /// What it is about, unless it is about the link itself.
+    #[must_use]
+    pub const fn characteristic(&self) -> Option<CharacteristicId> {
+        match self {
+            Self::Connect | Self::Disconnect => None,
+            Self::Subscribe { characteristic } | Self::Read { characteristic } | Self::Write { characteristic, .. } => {
+                Some(*characteristic)
+            }
+        }
+    }
+}
+
 /// What the app shows in passing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -165,7 +178,13 @@ pub enum Shown {
     /// A card's history as its own log has it, newest first, at most ten (R4).
     History { entries: Vec<LogEntry> },
     /// Identity of the band (W1).
-    Identity { serial: String, hardware_revision: String, software_revision: String, system_id: Vec<u8>, pnp_id: Vec<u8> },
+    Identity {
+        serial: String,
+        hardware_revision: String,
+        software_revision: String,
+        system_id: Vec<u8>,
+        pnp_id: Vec<u8>,
+    },
     /// Battery level, percent, and whether it is charging.
     Battery { percent: u8, charging: bool },
     /// The band's clock.

@@ -1,6 +1,9 @@
 //! Exchanges in words: one line per event, as a person follows the talk between phone, band, bank and shop.
 
+use band_sim::wire::apdu::{CApdu, RApdu};
+
 use super::event::{AttOp, Event, Kind, Via};
+use crate::decode::{self, Direction, summarize_att};
 
 /// Short UUID of the APDU channel; its fragments are noise beside the APDU they carry.
 const NFC_CHANNEL: &str = "H:0011";
@@ -75,21 +78,37 @@ const fn way(via: Via) -> &'static str {
     }
 }
 
+/// `READ RECORD 1 of file 2 → 9000 ok, 62 bytes`; bytes that are no APDU as they are.
 fn apdu(command: &str, response: &str) -> String {
-    let response = if response.is_empty() { "no answer".to_owned() } else { shortened(response) };
-    format!("{} → {response}", shortened(command))
+    let command = match bytes(command).map(|bytes| CApdu::decode(&bytes)) {
+        Some(Ok(command)) => decode::summarize_command(&command),
+        _ => shortened(command),
+    };
+    let response = match bytes(response).map(|bytes| RApdu::decode(&bytes)) {
+        _ if response.is_empty() => "no answer".to_owned(),
+        Some(Ok(response)) => decode::summarize_response(&response),
+        _ => shortened(response),
+    };
+    format!("{command} → {response}")
+}
+
+/// The bytes of spaced hex. Masked digits count as zeros: they are none of those a summary shows.
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    decode::parse_hex(&hex.replace('*', "0")).ok()
 }
 
 fn att(op: AttOp, characteristic: &str, hex: &str, ok: bool) -> (&'static str, String) {
-    let (who, verb) = match op {
-        AttOp::Connect => ("phone → band", "connect"),
-        AttOp::Disconnect => ("link", "lost"),
-        AttOp::Subscribe => ("phone → band", "subscribe to"),
-        AttOp::Read => ("phone ← band", "read"),
-        AttOp::Write => ("phone → band", "write"),
-        AttOp::WriteCommand => ("phone → band", "write command"),
-        AttOp::Notify => ("phone ← band", "notify"),
+    let (who, verb, direction) = match op {
+        AttOp::Connect => ("phone → band", "connect", None),
+        AttOp::Disconnect => ("link", "lost", None),
+        AttOp::Subscribe => ("phone → band", "subscribe to", None),
+        AttOp::Read => ("phone ← band", "read", Some(Direction::FromBand)),
+        AttOp::Write => ("phone → band", "write", Some(Direction::ToBand)),
+        AttOp::WriteCommand => ("phone → band", "write command", Some(Direction::ToBand)),
+        AttOp::Notify => ("phone ← band", "notify", Some(Direction::FromBand)),
     };
+    let meaning =
+        direction.zip(bytes(hex)).and_then(|(direction, value)| summarize_att(characteristic, direction, &value));
     let mut what = verb.to_owned();
     for part in [characteristic, &shortened(hex)] {
         if !part.is_empty() {
@@ -97,9 +116,12 @@ fn att(op: AttOp, characteristic: &str, hex: &str, ok: bool) -> (&'static str, S
             what.push_str(part);
         }
     }
-    match ok {
-        true => {}
-        false => what.push_str(": refused"),
+    if let Some(meaning) = meaning {
+        what.push_str(" = ");
+        what.push_str(&meaning);
+    }
+    if !ok {
+        what.push_str(": refused");
     }
     (who, what)
 }
@@ -153,7 +175,7 @@ mod tests {
         let events = [write("01"), write("04 00 A4"), write("03 04 00"), apdu_of("00 A4 04 00")];
         let lines = last_exchanges(&events, 9);
         assert_eq!(lines.len(), 2, "{lines:#?}");
-        assert!(lines[0].contains("write command") && lines[1].contains("00 A4 04 00 → 90 00"), "{lines:#?}");
+        assert!(lines[0].contains("open the channel") && lines[1].contains("SELECT"), "{lines:#?}");
     }
 
     #[test]
@@ -169,7 +191,7 @@ mod tests {
     fn only_the_last_ones_are_given_oldest_first() {
         let events: Vec<_> = (0..9).map(|number| apdu_of(&format!("00 B2 0{number} 0C"))).collect();
         let lines = last_exchanges(&events, 2);
-        assert!(lines[0].contains("B2 07") && lines[1].contains("B2 08"), "{lines:#?}");
+        assert!(lines[0].contains("RECORD 7") && lines[1].contains("RECORD 8"), "{lines:#?}");
         assert!(last_exchanges(&[], 2).is_empty());
     }
 

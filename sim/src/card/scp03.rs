@@ -60,7 +60,7 @@ impl AesKey {
     }
 
     /// AES-CBC encryption of whole blocks; what follows the last whole block is left out.
-    fn encrypt_cbc(&self, iv: AesBlock, input: &[u8]) -> Vec<u8> {
+    pub(super) fn encrypt_cbc(&self, iv: AesBlock, input: &[u8]) -> Vec<u8> {
         let cipher = self.cipher();
         let mut previous = iv;
         let mut output = Vec::with_capacity(input.len());
@@ -72,11 +72,11 @@ impl AesKey {
         output
     }
 
-    fn encrypt_block(&self, block: AesBlock) -> AesBlock {
+    pub(super) fn encrypt_block(&self, block: AesBlock) -> AesBlock {
         self.cipher().encrypt(block)
     }
 
-    fn cmac(&self, parts: &[&[u8]]) -> AesBlock {
+    pub(super) fn cmac(&self, parts: &[&[u8]]) -> AesBlock {
         fn over<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]]) -> AesBlock {
             let mut tag = [0; BLOCK_BYTES];
             // The length was checked when the key was made.
@@ -106,6 +106,12 @@ impl AesKey {
     }
 }
 
+impl From<[u8; 16]> for AesKey {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
 impl fmt::Debug for AesKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AesKey(masked, {} bytes)", self.0.len())
@@ -113,7 +119,6 @@ impl fmt::Debug for AesKey {
 }
 
 /// A key with its schedule; the `aes` crate wipes it.
-#[expect(clippy::large_enum_variant, reason = "lives on the stack for one call")]
 enum Cipher {
     Aes128(Aes128),
     Aes192(Aes192),
@@ -243,7 +248,7 @@ impl SecurityLevel {
 /// Data derivation constants.
 // Amendment D v1.2 table 4-1
 #[derive(Clone, Copy)]
-enum Derive {
+pub(super) enum Derive {
     CardCryptogram = 0x00,
     HostCryptogram = 0x01,
     CardChallenge = 0x02,
@@ -447,7 +452,7 @@ struct SessionKeys {
 
 /// NIST SP 800-108 in counter mode with AES-CMAC.
 // Amendment D v1.2 4.1.5: label (11 x 00, constant) || 00 || L (2) || counter (1) || context
-fn derive(key: &AesKey, constant: Derive, out_bytes: usize, context: &[u8]) -> Vec<u8> {
+pub(super) fn derive(key: &AesKey, constant: Derive, out_bytes: usize, context: &[u8]) -> Vec<u8> {
     let [.., high, low] = (out_bytes * 8).to_be_bytes();
     let mut output = Vec::with_capacity(2 * BLOCK_BYTES);
     for counter in 1..=2 {
@@ -510,7 +515,7 @@ mod tests {
         if channel.level.has_c_decryption() && !command.data.is_empty() {
             let icv = channel.keys.enc.encrypt_block(u128::from(counter).to_be_bytes());
             command.data.push(0x80);
-            while command.data.len() % 16 != 0 {
+            while !command.data.len().is_multiple_of(16) {
                 command.data.push(0);
             }
             command.data = channel.keys.enc.encrypt_cbc(icv, &command.data);

@@ -21,21 +21,23 @@ pub const fn is_chained(cla: u8) -> bool {
 }
 
 /// Cuts a command into a chain of parts with at most `max_data_bytes` (1 to 255) each; only the last one has `ne`.
-/// A command that fits is given back as it is.
+/// A command that fits is given back as it is, and so is one whose class has no chained form (`EF` and `FF`).
 #[must_use]
 pub fn split(command: &CApdu, max_data_bytes: u8) -> Vec<CApdu> {
-    let mut parts = command.data.chunks(usize::from(max_data_bytes.max(1))).peekable();
-    let mut chain = Vec::new();
-    while let Some(data) = parts.next() {
-        let part = CApdu { data: data.to_vec(), ..header(command) };
-        chain.push(match parts.peek() {
-            Some(_) => CApdu { cla: command.cla | CHAIN_BIT, ..part },
-            None if chain.is_empty() => command.clone(),
-            None => CApdu { ne: command.ne, extended: command.ne > Some(0x100), ..part },
-        });
+    let max = usize::from(max_data_bytes.max(1));
+    let chained_class = command.cla | CHAIN_BIT;
+    if command.data.len() <= max || !is_chained(chained_class) {
+        return alloc::vec![command.clone()];
     }
-    if chain.is_empty() {
-        chain.push(command.clone());
+    let mut chain = command
+        .data
+        .chunks(max)
+        .map(|data| CApdu { cla: chained_class, ..header(command) }.with_data(data))
+        .collect::<Vec<_>>();
+    if let Some(last) = chain.last_mut() {
+        last.cla = command.cla;
+        last.ne = command.ne;
+        last.extended = needs_extended(last);
     }
     chain
 }
@@ -239,6 +241,10 @@ mod tests {
             assert_eq!(split(&command, 2), [command]);
         }
         assert_eq!(split(&STORE.with_data([1, 2]), 0).len(), 2, "parts hold at least one byte");
+        for cla in [0xEF, 0xFF] {
+            let command = CApdu { cla, ..STORE.with_data([1, 2, 3]) };
+            assert_eq!(split(&command, 2), [command], "{cla:02X} with the chaining bit is FF, which is no class");
+        }
     }
 
     #[test]

@@ -66,6 +66,15 @@ impl Uuid {
         self.short_on(SIG_BASE)
     }
 
+    /// As it stands in attributes: 2 bytes when on the Bluetooth SIG's base, else 16; least significant first.
+    #[must_use]
+    pub fn to_le_bytes(self) -> Vec<u8> {
+        match self.sig_short() {
+            Some(short) => short.to_le_bytes().to_vec(),
+            None => self.0.iter().rev().copied().collect(),
+        }
+    }
+
     #[allow(clippy::indexing_slicing, reason = "constant indices into arrays of 16")]
     const fn on_base(mut base: [u8; 16], short: u16) -> Self {
         let [high, low] = short.to_be_bytes();
@@ -424,6 +433,19 @@ pub struct Descriptor {
     pub value: Option<Marked<Hex>>,
 }
 
+/// What a handle stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attribute<'a> {
+    /// The declaration of a service.
+    Service(&'a Service),
+    /// The declaration of a characteristic.
+    Declaration(&'a Characteristic),
+    /// The value of a characteristic.
+    Value(CharacteristicId, &'a Characteristic),
+    /// A descriptor of a characteristic.
+    Descriptor(&'a Characteristic, &'a Descriptor),
+}
+
 impl Profile {
     /// The value handle of a characteristic.
     #[must_use]
@@ -447,13 +469,46 @@ impl Profile {
             .map(|(service, found)| CharacteristicId::new(service.uuid, found.uuid))
     }
 
+    /// Whatever has this handle.
+    #[must_use]
+    pub fn attribute(&self, handle: Handle) -> Option<Attribute<'_>> {
+        if let Some(service) = self.services.iter().find(|service| service.handle == handle) {
+            return Some(Attribute::Service(service));
+        }
+        self.characteristics().find_map(|(service, found)| {
+            if found.handle == handle {
+                return Some(Attribute::Value(CharacteristicId::new(service.uuid, found.uuid), found));
+            }
+            if found.declaration == handle {
+                return Some(Attribute::Declaration(found));
+            }
+            let descriptor = found.descriptors.iter().find(|descriptor| descriptor.handle == handle)?;
+            Some(Attribute::Descriptor(found, descriptor))
+        })
+    }
+
     /// Every characteristic with its service, in the order of the table.
     pub fn characteristics(&self) -> impl Iterator<Item = (&Service, &Characteristic)> {
         self.services.iter().flat_map(|service| service.characteristics.iter().map(move |found| (service, found)))
     }
 }
 
+impl Service {
+    /// The value of its declaration (Core 5.4 vol 3 part G 3.1).
+    #[must_use]
+    pub fn declaration_value(&self) -> Vec<u8> {
+        self.uuid.to_le_bytes()
+    }
+}
+
 impl Characteristic {
+    /// The value of its declaration: properties, value handle, UUID (Core 5.4 vol 3 part G 3.3.1).
+    #[must_use]
+    pub fn declaration_value(&self) -> Vec<u8> {
+        let properties = self.properties.iter().fold(0, |bits, property| bits | property.bit());
+        [&[properties], &self.handle.0.to_le_bytes()[..], &self.uuid.to_le_bytes()].concat()
+    }
+
     /// Whether it offers this.
     #[must_use]
     pub fn has(&self, property: Property) -> bool {
@@ -501,6 +556,25 @@ mod tests {
         assert_eq!(places.len(), CharacteristicId::ALL.len());
         assert_eq!(names.len(), CharacteristicId::ALL.len());
         assert_eq!(CharacteristicId::NFC_CHANNEL.to_string(), "NFC channel (H:0011)");
+    }
+
+    #[test]
+    fn a_declaration_holds_properties_handle_and_uuid() {
+        let found = Characteristic {
+            uuid: Uuid::sig(0x2A2B),
+            declaration: Handle(0x2B),
+            handle: Handle(0x2C),
+            properties: Vec::from([Property::Read, Property::Write, Property::Notify]),
+            source: Source::Public,
+            read: Marked::public(Gate::Open),
+            write: Marked::public(Gate::Open),
+            value: None,
+            descriptors: Vec::new(),
+        };
+        assert_eq!(found.declaration_value(), [0x1A, 0x2C, 0x00, 0x2B, 0x2A]);
+        let vendor = Characteristic { uuid: Uuid::huami(0x11), ..found };
+        let value = vendor.declaration_value();
+        assert_eq!((value.len(), value.last_chunk()), (19, Some(&[0x11, 0x00, 0x00, 0x00])));
     }
 
     #[test]

@@ -29,6 +29,7 @@
 
 use core::fmt;
 
+pub mod advertising;
 pub mod apdu;
 pub mod chain;
 pub mod dol;

@@ -1,0 +1,206 @@
+//! Online authorisation: the issuer checks the cryptogram with its own keys, then the token's state, the PIN and the funds.
+
+use band_sim::time::Instant;
+use band_sim::wire::tag::*;
+use band_sim::wire::tlv::{self, Tag};
+
+use super::api::{Authorisation, AuthorisationReason, AuthorisationReply, BankEntry};
+use super::bank::{Bank, BankCard, CardKey, OldServicePayments, Phase};
+use super::crypto::TdesKey;
+use super::cvn::Signed;
+use super::product::Pan;
+
+/// What of the acquirer's message the issuer reads, decoded.
+struct ChipData<'a> {
+    signed: Signed<'a>,
+    cryptogram: [u8; 8],
+    cryptogram_information: u8,
+    cvm_results: Option<[u8; 3]>,
+}
+
+impl Bank {
+    /// Decides about a payment, and answers the card.
+    pub(super) fn authorise(&mut self, now: Instant, unix_us: i64, request: &Authorisation) -> AuthorisationReply {
+        let Some(key) = track2_number(&request.track2).and_then(|number| self.by_number(&number)) else {
+            return refuse(AuthorisationReason::UnknownToken);
+        };
+        let Some(card) = self.card(key) else { return refuse(AuthorisationReason::UnknownToken) };
+        let Some(data) = ChipData::decode(&request.chip_data) else {
+            return refuse(AuthorisationReason::ChipDataInvalid);
+        };
+        let session_key = match check_cryptogram(card, request, &data) {
+            Ok(session_key) => session_key,
+            Err(reason) => return refuse(reason),
+        };
+        let reason = self.decide(key, request, &data);
+        let arc = response_code(reason);
+        let approved = reason == AuthorisationReason::Approved;
+        let (master, cvn) = match self.card(key) {
+            Some(card) => (card.token.keys.ac, card.product.cvn),
+            None => return refuse(AuthorisationReason::UnknownToken),
+        };
+        let answer = cvn.issuer_authentication_data(&master, &session_key, data.cryptogram, arc);
+        self.book(key, &data, approved, unix_us.saturating_add_unsigned(now.as_micros()) / 1_000_000);
+        AuthorisationReply { approved, arc, issuer_authentication_data: Some(answer), reason }
+    }
+
+    /// Everything but the cryptogram.
+    fn decide(&self, key: CardKey, request: &Authorisation, data: &ChipData<'_>) -> AuthorisationReason {
+        let Some(card) = self.card(key) else { return AuthorisationReason::UnknownToken };
+        if card.counters.contains(&data.counter()) {
+            return AuthorisationReason::CounterRepeated;
+        }
+        match card.phase {
+            Phase::Adding | Phase::Waiting => return AuthorisationReason::NotConfirmed,
+            Phase::Deleted | Phase::Gone => return AuthorisationReason::TokenDeleted,
+            Phase::Confirmed if card.suspended => return AuthorisationReason::TokenSuspended,
+            Phase::Confirmed => {}
+        }
+        // R12
+        if card.old_service && self.settings.old_service_payments == OldServicePayments::Declined {
+            return AuthorisationReason::OldService;
+        }
+        if !pin_agrees(card, request, data) {
+            return AuthorisationReason::PinWrong;
+        }
+        if data.amount() > self.funds_of(card) {
+            return AuthorisationReason::InsufficientFunds;
+        }
+        AuthorisationReason::Approved
+    }
+
+    /// What the account behind a card holds.
+    pub(super) fn funds_of(&self, card: &BankCard) -> u64 {
+        let account = (card.owner.clone(), card.product.name.clone());
+        self.funds.get(&account).copied().unwrap_or(card.product.funds_minor)
+    }
+
+    /// Remembers the counter, takes the money, writes the record.
+    fn book(&mut self, key: CardKey, data: &ChipData<'_>, approved: bool, at_unix_s: i64) {
+        let Some(card) = self.card(key) else { return };
+        let account = (card.owner.clone(), card.product.name.clone());
+        let left = self.funds_of(card).saturating_sub(if approved { data.amount() } else { 0 });
+        let Some(card) = self.card_mut(key) else { return };
+        let repeated = !card.counters.insert(data.counter());
+        if card.phase != Phase::Confirmed || repeated {
+            return;
+        }
+        card.record(BankEntry {
+            amount_minor: data.amount(),
+            currency: decimal(&data.signed.currency).try_into().unwrap_or(0),
+            atc: data.counter(),
+            approved,
+            at_unix_s,
+        });
+        self.funds.insert(account, left);
+    }
+}
+
+/// Whether the cryptogram is the card's, over this payment; answers the session key.
+// EMV 4.4 B2 8.1, B4 12.2
+fn check_cryptogram(
+    card: &BankCard,
+    request: &Authorisation,
+    data: &ChipData<'_>,
+) -> Result<TdesKey, AuthorisationReason> {
+    let cvn = card.product.cvn;
+    let identifiers = cvn.identifiers(data.signed.iad).ok_or(AuthorisationReason::ChipDataInvalid)?;
+    let known = identifiers == (card.product.dki, cvn.byte());
+    let sequence = request.pan_sequence.unwrap_or(0) == card.product.psn;
+    // EMV 4.4 B3 table 15: 10 in the top bits is an ARQC
+    let asks_online = data.cryptogram_information & 0xC0 == 0x80 && cvn.is_arqc(data.signed.iad);
+    if !known || !sequence || !asks_online {
+        return Err(AuthorisationReason::ChipDataInvalid);
+    }
+    let input = cvn.input(&data.signed).ok_or(AuthorisationReason::ChipDataInvalid)?;
+    let session_key = cvn.session_key(&card.token.keys.ac, &data.signed);
+    if cvn.cryptogram(&session_key, &input) != data.cryptogram {
+        return Err(AuthorisationReason::CryptogramWrong);
+    }
+    Ok(session_key)
+}
+
+/// Whether the PIN is the right one where there is one, and there where the terminal says so.
+// R3: that it was asked is the terminal's affair; EMV 4.4 B3 10.5.2 online PIN is method 02
+fn pin_agrees(card: &BankCard, request: &Authorisation, data: &ChipData<'_>) -> bool {
+    let said_online = data.cvm_results.is_some_and(|[method, _, _]| method & 0x3F == 0x02);
+    match &request.online_pin {
+        Some(pin) => pin == card.product.online_pin.as_str(),
+        None => !said_online,
+    }
+}
+
+impl<'a> ChipData<'a> {
+    fn decode(bytes: &'a [u8]) -> Option<Self> {
+        fn field<const N: usize>(bytes: &[u8], tag: Tag) -> Option<[u8; N]> {
+            tlv::find(bytes, tag)?.try_into().ok()
+        }
+        // A malformed tail must not hide behind fields that were found before it.
+        if tlv::walk(bytes).any(|object| object.is_err()) {
+            return None;
+        }
+        let signed = Signed {
+            amount_authorised: field(bytes, TAG_9F02_AMOUNT_AUTHORISED)?,
+            amount_other: field(bytes, TAG_9F03_AMOUNT_OTHER).unwrap_or_default(),
+            terminal_country: field(bytes, TAG_9F1A_TERMINAL_COUNTRY_CODE)?,
+            tvr: field(bytes, TAG_95_TVR)?,
+            currency: field(bytes, TAG_5F2A_TRANSACTION_CURRENCY_CODE)?,
+            date: field(bytes, TAG_9A_TRANSACTION_DATE)?,
+            transaction_type: u8::from_be_bytes(field(bytes, TAG_9C_TRANSACTION_TYPE)?),
+            unpredictable_number: field(bytes, TAG_9F37_UNPREDICTABLE_NUMBER)?,
+            aip: field(bytes, TAG_82_AIP)?,
+            atc: field(bytes, TAG_9F36_ATC)?,
+            iad: tlv::find(bytes, TAG_9F10_IAD)?,
+        };
+        let is_decimal = |digits: &[u8]| digits.iter().all(|byte| byte >> 4 < 10 && byte & 0x0F < 10);
+        if !is_decimal(&signed.amount_authorised) || !is_decimal(&signed.currency) {
+            return None;
+        }
+        Some(Self {
+            signed,
+            cryptogram: field(bytes, TAG_9F26_APPLICATION_CRYPTOGRAM)?,
+            cryptogram_information: u8::from_be_bytes(field(bytes, TAG_9F27_CID)?),
+            cvm_results: field(bytes, TAG_9F34_CVM_RESULTS),
+        })
+    }
+
+    const fn counter(&self) -> u16 {
+        u16::from_be_bytes(self.signed.atc)
+    }
+
+    fn amount(&self) -> u64 {
+        decimal(&self.signed.amount_authorised)
+    }
+}
+
+/// The card number in track 2, up to its separator.
+// ISO/IEC 7813
+fn track2_number(track2: &[u8]) -> Option<Pan> {
+    let nibbles = track2.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]);
+    let digits: String = nibbles.map_while(|nibble| char::from_digit(u32::from(nibble), 10)).collect();
+    Pan::new(&digits)
+}
+
+fn decimal(digits: &[u8]) -> u64 {
+    digits.iter().fold(0, |value, byte| value * 100 + u64::from(byte >> 4) * 10 + u64::from(byte & 0x0F))
+}
+
+const fn refuse(reason: AuthorisationReason) -> AuthorisationReply {
+    AuthorisationReply { approved: false, arc: response_code(reason), issuer_authentication_data: None, reason }
+}
+
+/// Authorisation response code.
+// ISO 8583:1987 field 39
+const fn response_code(reason: AuthorisationReason) -> [u8; 2] {
+    *match reason {
+        AuthorisationReason::Approved => b"00",
+        AuthorisationReason::CryptogramWrong | AuthorisationReason::CounterRepeated => b"05",
+        AuthorisationReason::UnknownToken => b"14",
+        AuthorisationReason::ChipDataInvalid => b"30",
+        AuthorisationReason::TokenDeleted => b"41",
+        AuthorisationReason::InsufficientFunds => b"51",
+        AuthorisationReason::PinWrong => b"55",
+        AuthorisationReason::NotConfirmed | AuthorisationReason::OldService => b"57",
+        AuthorisationReason::TokenSuspended => b"62",
+    }
+}

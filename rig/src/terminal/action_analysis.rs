@@ -1,0 +1,93 @@
+//! Terminal action analysis: from the findings to the cryptogram that is asked for (EMV 4.4 B3 10.7, EMV Contactless C-2 7.8).
+
+use band_sim::wire::tag;
+use band_sim::wire::tlv::Tag;
+
+use super::config::{Connectivity, Kernel2};
+use super::io::{Cvm, Step};
+use super::transaction::Transaction;
+use super::tvr::{Finding, Tvr};
+
+/// The cryptogram the terminal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    /// Decline offline.
+    Aac,
+    /// Go online.
+    Arqc,
+    /// Approve offline.
+    Tc,
+}
+
+/// An issuer action code that the card does not give (C-2 7.8 TAA.8, TAA.14: all but the relay resistance bits).
+const MISSING_ACTION_CODE: [u8; 5] = [0xFF, 0xFF, 0xFF, 0xFF, 0xFC];
+
+/// What the findings lead to.
+pub(super) fn decide(transaction: &mut Transaction) -> Request {
+    let (request, why) = analyse(transaction);
+    let tvr = transaction.application.tvr;
+    let [a, b, c, d, e] = tvr.0;
+    transaction.note(Step::ActionAnalysis, format!("TVR {a:02X} {b:02X} {c:02X} {d:02X} {e:02X}: {tvr}"));
+    transaction.note(Step::ActionAnalysis, format!("{}: {why}", in_words(request)));
+    without_believed_cvm(transaction, request)
+}
+
+fn analyse(transaction: &Transaction) -> (Request, String) {
+    let application = &transaction.application;
+    let Some(Kernel2 { action_codes, .. }) = &transaction.config.kernels.kernel_2 else {
+        return (Request::Aac, "the terminal has no kernel 2".into());
+    };
+    let found = |terminal: [u8; 5], issuer: Tag, missing: [u8; 5]| {
+        let issuer = application.card.array::<5>(issuer).unwrap_or(missing);
+        let mut both = terminal;
+        both.iter_mut().zip(issuer).for_each(|(byte, more)| *byte |= more);
+        Some(application.tvr.masked(both)).filter(|found| !found.is_empty())
+    };
+    if let Some(found) = found(action_codes.denial.0, tag::TAG_9F0E_IAC_DENIAL, [0; 5]) {
+        return (Request::Aac, because("denial", found));
+    }
+    match transaction.config.connectivity {
+        // C-2 7.8 TAA.4
+        Connectivity::OnlineOnly => (Request::Arqc, "the terminal is online-only".into()),
+        Connectivity::OfflineWithOnlineCapability => {
+            // A PIN that only the issuer can check needs the issuer, whatever the action codes say (assumed).
+            if application.cvm == Some(Cvm::OnlinePin) {
+                return (Request::Arqc, "the issuer must check the PIN".into());
+            }
+            match found(action_codes.online.0, tag::TAG_9F0F_IAC_ONLINE, MISSING_ACTION_CODE) {
+                Some(found) => (Request::Arqc, because("online", found)),
+                None => (Request::Tc, "no finding asks to go online".into()),
+            }
+        }
+        Connectivity::OfflineOnly => {
+            match found(action_codes.default.0, tag::TAG_9F0D_IAC_DEFAULT, MISSING_ACTION_CODE) {
+                Some(found) => (Request::Aac, because("default", found)),
+                None => (Request::Tc, "no finding forbids it offline".into()),
+            }
+        }
+    }
+}
+
+/// C-2 7.6 GAC.20 to GAC.23: a verification on the device that no CDA proves is not believed, unless the setting says so.
+fn without_believed_cvm(transaction: &mut Transaction, request: Request) -> Request {
+    let application = &transaction.application;
+    let proven = application.cda && !application.tvr.has(Finding::CDA_FAILED);
+    let believed = proven || transaction.config.cardholder_verification.cdcvm_without_cda;
+    if believed || !super::risk_management::is_verified_on_device(transaction) {
+        return request;
+    }
+    transaction.note(Step::ActionAnalysis, "AAC: a verification on the device without CDA is not believed here");
+    Request::Aac
+}
+
+fn because(code: &str, found: Tvr) -> String {
+    format!("the {code} action codes name: {found}")
+}
+
+const fn in_words(request: Request) -> &'static str {
+    match request {
+        Request::Aac => "AAC, decline offline",
+        Request::Arqc => "ARQC, go online",
+        Request::Tc => "TC, approve offline",
+    }
+}
