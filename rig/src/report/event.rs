@@ -96,7 +96,7 @@ pub enum Verdict {
 }
 
 /// Why a case did not pass: all a report needs to show it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reason {
     /// One sentence.
     pub message: String,

@@ -125,10 +125,6 @@ pub enum Verb {
     /// Write raw bytes to a characteristic and watch what the band notifies.
     Write(RawWrite),
 
-    // Sweeps
-    /// Do the step with this `id` again if it was refused, without its fault; now it must succeed (R10).
-    Retry(Retry),
-
     // Looking
     /// Look at all sides and compare them (R13).
     Check(Check),
@@ -382,14 +378,6 @@ pub enum Proof {
     Pdf,
     /// There is none.
     None,
-}
-
-/// `retry: adding`.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Retry {
-    /// The `id` of the step.
-    pub step: At<String>,
 }
 
 /// `apdu: { via: nfc_channel, send: "00 A4 04 00 00" }`.

@@ -159,6 +159,12 @@ impl Card {
         self.nvm.lose_power();
     }
 
+    /// Card production life cycle data: the 42 bytes behind tag 9F7F. They identify this secure element.
+    #[must_use]
+    pub fn cplc(&self) -> &[u8] {
+        &self.cplc
+    }
+
     /// Whether power is on.
     #[must_use]
     pub fn is_powered(&self) -> bool {

@@ -1,0 +1,4 @@
+//! How a role reaches a band.
+
+pub mod fault;
+pub mod in_process;

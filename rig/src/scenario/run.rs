@@ -1,0 +1,474 @@
+//! One case from its first step to its verdict.
+//!
+//! A case is given its world, its steps run in order until one does not come out as expected, and `finally` runs whatever
+//! happened. A sweep runs up to the swept step once, then clones the world there and runs the rest for every point at which the
+//! fault can strike: each point is the same case in everything but the fault.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use band_sim::rng::Rng;
+
+use super::fault::{Fault, FaultKind, Point, PointKind};
+use super::file::Case;
+use super::load::Sources;
+use super::matcher::{self, Mismatch};
+use super::perform::{Broken, Stage};
+use super::set_up;
+use super::span::Span;
+use super::step::{Step, Verb};
+use crate::link::fault as link_fault;
+use crate::report::event::{Event, Kind, Reason, Verdict};
+use crate::station::embedded::{ActionFault, Points, Strike, Where};
+use crate::station::fixtures::Fixtures;
+use crate::station::recorder::Recorder;
+
+/// What a case is run with.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The fixtures.
+    pub fixtures: Arc<Fixtures>,
+    /// The texts of the scenario files, which a failure quotes.
+    pub sources: Sources,
+    /// The seed of the run; each case draws its own from it and its id.
+    pub seed: u64,
+    /// Whether all exchanges are written down, or only what a report of a failure needs.
+    pub trace: bool,
+    /// The words before the id in the command that repeats a case.
+    pub repeat_with: String,
+}
+
+/// What came of a case.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Everything that happened, in order.
+    pub events: Vec<Event>,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Virtual time that passed, over all points of a sweep.
+    pub simulated: Duration,
+}
+
+/// Runs one case. `index` is its place in file order.
+#[must_use]
+pub fn run(case: &Case, index: u32, setting: &Setting) -> Outcome {
+    let mut simulated = Duration::ZERO;
+    let mut events = vec![];
+    let mut verdict = Verdict::Passed;
+    for round in 0..case.repeat.max(1) {
+        let seed = seed_of(case, setting.seed, round);
+        let mut run = Run { case, setting, seed, simulated: Duration::ZERO };
+        let mut outcome = run.run(index);
+        simulated += run.simulated;
+        verdict = outcome.1;
+        if round > 0 {
+            // One case has one start; a later round is told by its seed in the command that repeats it.
+            outcome.0.retain(|event| !matches!(event.kind, Kind::CaseStarted { .. }));
+        }
+        if verdict != Verdict::Passed || round + 1 == case.repeat.max(1) {
+            events.extend(outcome.0);
+            break;
+        }
+        outcome.0.retain(|event| !matches!(event.kind, Kind::CaseFinished { .. }));
+        events.extend(outcome.0);
+    }
+    Outcome { events, verdict, simulated }
+}
+
+/// Two runs with one seed differ: the case is broken, whatever its verdict was.
+pub fn call_nondeterministic(outcome: &mut Outcome, again: &Outcome) {
+    let differs = outcome.events.iter().zip(&again.events).position(|(one, other)| one != other);
+    let at = differs.unwrap_or_else(|| outcome.events.len().min(again.events.len()));
+    let message = format!("two runs with the same seed differ from event {at} on; this is a bug in bandrig");
+    outcome.verdict = Verdict::Broken;
+    let Some(Event { kind: Kind::CaseFinished { verdict, reason, .. }, .. }) = outcome.events.last_mut() else {
+        return;
+    };
+    *verdict = Verdict::Broken;
+    let mut broken = reason.take().unwrap_or_default();
+    broken.message = message;
+    *reason = Some(broken);
+}
+
+/// The seed of one round of one case: the same whatever else is run.
+fn seed_of(case: &Case, seed: u64, round: u32) -> u64 {
+    if round == 0 { seed } else { Rng::new(seed).fork(&format!("{} round {round}", case.id)).next_u64() }
+}
+
+struct Run<'a> {
+    case: &'a Case,
+    setting: &'a Setting,
+    seed: u64,
+    simulated: Duration,
+}
+
+/// Why a case did not pass.
+#[derive(Clone, Debug)]
+struct Trouble {
+    verdict: Verdict,
+    message: String,
+    at: Span,
+    mismatch: Option<Mismatch>,
+}
+
+/// The state of a case between two steps.
+#[derive(Clone, Debug)]
+struct Progress {
+    stage: Stage,
+    /// Ids of the steps that succeeded.
+    succeeded: BTreeSet<String>,
+}
+
+/// A fault of the sweep and the step it strikes in.
+#[derive(Clone, Copy, Debug)]
+struct Strikes<'a> {
+    during: &'a str,
+    fault: &'a ActionFault,
+}
+
+impl Run<'_> {
+    fn run(&mut self, index: u32) -> (Vec<Event>, Verdict) {
+        let mut recorder = Recorder::new(index, self.setting.trace || self.case.sweep.is_none());
+        recorder.note(band_sim::time::Instant::ZERO, self.started());
+        let mut progress = match self.begin(recorder.clone()) {
+            Ok(progress) => progress,
+            Err((broken, stage)) => {
+                let mut recorder = stage.map_or(recorder, |mut stage| stage.world.recorder().clone());
+                let trouble = Trouble::broken(broken, self.case.title.span.clone());
+                let reason = self.reason(&trouble, &mut recorder, None, vec![]);
+                recorder.note(band_sim::time::Instant::ZERO, finished(trouble.verdict, Some(reason), 0));
+                return (recorder.into_events(), trouble.verdict);
+            }
+        };
+        match &self.case.sweep {
+            None => {
+                let (trouble, also) = self.play(&mut progress, 0, None);
+                self.end(progress, trouble, also, None, 0)
+            }
+            Some(sweep) => {
+                let during = sweep.during.value.clone();
+                self.sweep(progress, &during, sweep.fault.value, sweep.at.value.0)
+            }
+        }
+    }
+
+    fn started(&self) -> Kind {
+        Kind::CaseStarted {
+            id: self.case.id.clone(),
+            title: self.case.title.value.clone(),
+            rules: self.case.rules.iter().map(|rule| rule.value.clone()).collect(),
+            tags: self.case.tags.iter().map(|tag| tag.value.clone()).collect(),
+            seed: self.seed,
+        }
+    }
+
+    #[expect(clippy::result_large_err, reason = "built once per case")]
+    fn begin(&self, recorder: Recorder) -> Result<Progress, (Broken, Option<Stage>)> {
+        let rng = Rng::new(self.seed).fork(&self.case.id);
+        let mut stage =
+            set_up::stage(self.case, &self.setting.fixtures, rng, recorder).map_err(|broken| (broken, None))?;
+        if let Err(broken) = stage.bring_about(self.case) {
+            return Err((broken, Some(stage)));
+        }
+        Ok(Progress { stage, succeeded: BTreeSet::new() })
+    }
+
+    /// Runs the steps from the `from`-th on, then `finally`. Answers what went wrong, and what also went wrong in `finally`.
+    fn play(
+        &mut self,
+        progress: &mut Progress,
+        from: usize,
+        strikes: Option<Strikes<'_>>,
+    ) -> (Option<Trouble>, Vec<String>) {
+        let began = progress.stage.world.now();
+        let mut trouble = None;
+        for (at, step) in self.case.steps.iter().enumerate().skip(from) {
+            if let Err(found) = self.step(progress, &format!("{}", at + 1), step, strikes) {
+                trouble = Some(found);
+                break;
+            }
+        }
+        let mut also = vec![];
+        for (at, step) in self.case.finally.iter().enumerate() {
+            let Err(found) = self.step(progress, &format!("finally {}", at + 1), step, None) else { continue };
+            if trouble.is_none() {
+                trouble = Some(found);
+            } else {
+                also.push(format!("{}: {}", found.at, found.message));
+            }
+        }
+        self.simulated += progress.stage.world.now().saturating_since(began);
+        (trouble, also)
+    }
+
+    /// One step, as often as it says.
+    fn step(
+        &self,
+        progress: &mut Progress,
+        name: &str,
+        step: &Step,
+        strikes: Option<Strikes<'_>>,
+    ) -> Result<(), Trouble> {
+        let Some((step, retried)) = self.resolve_retry(progress, step)? else { return Ok(()) };
+        let times = step.repeat.as_ref().map_or(1, |repeat| repeat.value);
+        for _ in 0..times {
+            self.step_once(progress, name, &step, strikes.filter(|_| !retried))?;
+        }
+        Ok(())
+    }
+
+    /// A `retry` is the step it names, done under the expectation of the retry; nothing when that step had succeeded.
+    fn resolve_retry(&self, progress: &Progress, step: &Step) -> Result<Option<(Step, bool)>, Trouble> {
+        let Verb::Retry(retry) = &step.verb else { return Ok(Some((step.clone(), false))) };
+        let id = &retry.step.value;
+        if progress.succeeded.contains(id) {
+            return Ok(None);
+        }
+        let named = self.case.steps.iter().find(|step| step.id.as_ref().is_some_and(|it| it.value == *id));
+        let Some(named) = named else {
+            let message = format!("no step has the id `{id}`");
+            return Err(Trouble { verdict: Verdict::Broken, message, at: step.at.clone(), mismatch: None });
+        };
+        Ok(Some((Step { verb: named.verb.clone(), ..step.clone() }, true)))
+    }
+
+    fn step_once(
+        &self,
+        progress: &mut Progress,
+        name: &str,
+        step: &Step,
+        strikes: Option<Strikes<'_>>,
+    ) -> Result<(), Trouble> {
+        let id = step.id.as_ref().map(|id| id.value.as_str());
+        let struck = strikes.filter(|strikes| id == Some(strikes.during));
+        let stage = &mut progress.stage;
+        let now = stage.world.now();
+        stage.world.recorder().note(
+            now,
+            Kind::StepStarted {
+                step: name.to_owned(),
+                file: step.at.file.to_string(),
+                line: step.at.line,
+                text: step.text.clone(),
+            },
+        );
+        let mut faults: Vec<ActionFault> = vec![];
+        for fault in &step.faults {
+            faults.push(stage.action_fault(fault).map_err(|broken| Trouble::broken(broken, step.at.clone()))?);
+        }
+        faults.extend(struck.map(|strikes| strikes.fault.clone()));
+        stage.world.arm(faults);
+        let got = stage.perform(step);
+        stage.world.disarm();
+        let got = got.map_err(|broken| Trouble::broken(broken, step.at.clone()))?;
+        // Under a fault of the sweep the step may end either way; what must hold is what the following steps say.
+        let mismatches = if struck.is_some() { vec![] } else { matcher::compare(step, &got) };
+        let now = stage.world.now();
+        let shown = serde_json::to_value(&got).unwrap_or_default();
+        stage
+            .world
+            .recorder()
+            .note(now, Kind::StepFinished { step: name.to_owned(), ok: mismatches.is_empty(), got: shown });
+        if let (Some(id), None) = (id, got.refused) {
+            progress.succeeded.insert(id.to_owned());
+        }
+        match mismatches.into_iter().next() {
+            None => Ok(()),
+            Some(mismatch) => Err(Trouble::failed(step, mismatch)),
+        }
+    }
+
+    // --- sweeping
+
+    fn sweep(
+        &mut self,
+        mut progress: Progress,
+        during: &str,
+        kind: FaultKind,
+        every: PointKind,
+    ) -> (Vec<Event>, Verdict) {
+        let at =
+            self.case.steps.iter().position(|step| step.id.as_ref().is_some_and(|id| id.value == during)).unwrap_or(0);
+        let began = progress.stage.world.now();
+        for (index, step) in self.case.steps.iter().enumerate().take(at) {
+            if let Err(trouble) = self.step(&mut progress, &format!("{}", index + 1), step, None) {
+                return self.end(progress, Some(trouble), vec![], None, 0);
+            }
+        }
+        self.simulated += progress.stage.world.now().saturating_since(began);
+        let points = self.points(&progress, at);
+        let faults = faults_of(kind, every, &points);
+        let of = u32::try_from(faults.len()).unwrap_or(u32::MAX);
+        let (trouble, also) = self.play(&mut progress.clone(), at, None);
+        if trouble.is_some() {
+            return self.end(progress, trouble, also, Some("no fault at all".to_owned()), of);
+        }
+        let mut told = progress.clone();
+        for (point, (named, fault)) in faults.iter().enumerate() {
+            let strikes = Strikes { during, fault };
+            let mut attempt = progress.clone();
+            let (trouble, also) = self.play(&mut attempt, at, Some(strikes));
+            let now = attempt.stage.world.now();
+            let kind = Kind::SweepPoint { point: point as u32, of, fault: named.clone(), ok: trouble.is_none() };
+            if trouble.is_some() {
+                // Once more with everything written down: the same seed gives the same run.
+                let mut traced = progress.clone();
+                traced.stage.world.recorder().switch_on();
+                let _ = self.play(&mut traced, at, Some(strikes));
+                traced.stage.world.recorder().note(now, kind);
+                return self.end(traced, trouble, also, Some(named.clone()), of);
+            }
+            told.stage.world.recorder().note(now, kind);
+        }
+        self.end(told, None, vec![], None, of)
+    }
+
+    /// How many points the swept step offers when nothing goes wrong.
+    fn points(&self, progress: &Progress, at: usize) -> Points {
+        let mut attempt = progress.clone();
+        let Some(step) = self.case.steps.get(at) else { return Points::default() };
+        attempt.stage.world.arm(vec![]);
+        let before = attempt.stage.world.writes();
+        let _ = attempt.stage.perform(step);
+        attempt.stage.world.points(before)
+    }
+
+    // --- the end
+
+    fn end(
+        &self,
+        mut progress: Progress,
+        trouble: Option<Trouble>,
+        also: Vec<String>,
+        sweep: Option<String>,
+        points: u32,
+    ) -> (Vec<Event>, Verdict) {
+        let now = progress.stage.world.now();
+        let recorder = progress.stage.world.recorder();
+        let (verdict, reason) = match trouble {
+            None => (Verdict::Passed, None),
+            Some(trouble) => (trouble.verdict, Some(self.reason(&trouble, recorder, sweep, also))),
+        };
+        recorder.note(now, finished(verdict, reason, points));
+        (std::mem::take(recorder).into_events(), verdict)
+    }
+
+    fn reason(&self, trouble: &Trouble, recorder: &mut Recorder, sweep: Option<String>, also: Vec<String>) -> Reason {
+        let at = trouble.mismatch.as_ref().map_or(&trouble.at, |mismatch| &mismatch.span);
+        let at = if at.line == 0 { &trouble.at } else { at };
+        Reason {
+            message: trouble.message.clone(),
+            file: at.file.to_string(),
+            line: at.line,
+            column: at.column,
+            length: at.length,
+            source: self.setting.sources.line(at).to_owned(),
+            expected: trouble.mismatch.as_ref().map(|mismatch| mismatch.expected.clone()).unwrap_or_default(),
+            got: trouble.mismatch.as_ref().map(|mismatch| mismatch.got.clone()).unwrap_or_default(),
+            sweep,
+            rules: self.case.rules.iter().map(|rule| rule.value.clone()).collect(),
+            last_exchanges: recorder.last_exchanges(),
+            repeat_with: format!("{} '{}' --seed {}", self.setting.repeat_with, self.case.id, self.seed),
+            also,
+        }
+    }
+}
+
+impl Trouble {
+    fn broken(broken: Broken, at: Span) -> Self {
+        Self { verdict: Verdict::Broken, message: broken.0, at, mismatch: None }
+    }
+
+    fn failed(step: &Step, mismatch: Mismatch) -> Self {
+        let message = format!("{}: {} is not as expected", step.text, mismatch.field);
+        Self { verdict: Verdict::Failed, message, at: step.at.clone(), mismatch: Some(mismatch) }
+    }
+}
+
+fn finished(verdict: Verdict, reason: Option<Reason>, sweep_points: u32) -> Kind {
+    Kind::CaseFinished { verdict, reason: reason.map(Box::new), sweep_points }
+}
+
+/// Every fault of a sweep, named for the report.
+fn faults_of(kind: FaultKind, every: PointKind, points: &Points) -> Vec<(String, ActionFault)> {
+    let places: Vec<(String, Where)> = match every {
+        PointKind::ToBand => {
+            (1..=points.to_band).map(|n| (format!("packet {n} to the band"), Where::ToBand(n))).collect()
+        }
+        PointKind::ToPhone => {
+            (1..=points.to_phone).map(|n| (format!("packet {n} to the phone"), Where::ToPhone(n))).collect()
+        }
+        PointKind::Request => {
+            (1..=points.cloud_requests).map(|n| (format!("cloud request {n}"), Where::Request(n))).collect()
+        }
+        PointKind::NvmWrite => {
+            let card = (1..=points.secure_element_writes)
+                .map(|n| (format!("write {n} to the secure element's memory"), Where::SecureElementWrite(n)));
+            let device = (1..=points.device_writes)
+                .map(|n| (format!("write {n} to the device's memory"), Where::DeviceWrite(n)));
+            card.chain(device).collect()
+        }
+    };
+    places
+        .into_iter()
+        .map(|(named, at)| (format!("{} at {named}", kind_word(kind)), ActionFault { at, strike: strike_of(kind) }))
+        .collect()
+}
+
+const fn kind_word(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Drop => "loss",
+        FaultKind::Duplicate => "duplication",
+        FaultKind::Reorder => "reordering",
+        FaultKind::Corrupt => "one flipped bit",
+        FaultKind::Disconnect => "disconnection",
+        FaultKind::PowerLoss => "power loss",
+        FaultKind::LeaveForeground => "leaving the foreground",
+        FaultKind::CloudLost => "no answer from the cloud",
+    }
+}
+
+const fn strike_of(kind: FaultKind) -> Strike {
+    match kind {
+        FaultKind::Drop => Strike::Link(link_fault::Fault::Drop),
+        FaultKind::Duplicate => Strike::Link(link_fault::Fault::Duplicate),
+        FaultKind::Reorder => Strike::Link(link_fault::Fault::Reorder),
+        FaultKind::Corrupt => Strike::Link(link_fault::Fault::Corrupt),
+        FaultKind::Disconnect => Strike::Link(link_fault::Fault::Disconnect),
+        FaultKind::PowerLoss => Strike::PowerLoss,
+        FaultKind::LeaveForeground => Strike::LeaveForeground,
+        FaultKind::CloudLost => Strike::CloudLost,
+    }
+}
+
+impl Stage {
+    /// A fault of the file as the station understands it.
+    fn action_fault(&self, fault: &Fault) -> Result<ActionFault, Broken> {
+        let (at, strike) = match fault {
+            Fault::Drop(it) => (it.at.value, Strike::Link(link_fault::Fault::Drop)),
+            Fault::Duplicate(it) => (it.at.value, Strike::Link(link_fault::Fault::Duplicate)),
+            Fault::Reorder(it) => (it.at.value, Strike::Link(link_fault::Fault::Reorder)),
+            Fault::Delay(it) => (it.at.value, Strike::Link(link_fault::Fault::Delay(self.duration(&it.by.value)?))),
+            Fault::Corrupt(it) => (it.at.value, Strike::Link(link_fault::Fault::Corrupt)),
+            Fault::Disconnect(it) => (it.at.value, Strike::Link(link_fault::Fault::Disconnect)),
+            Fault::PowerLoss(it) => (it.at.value, Strike::PowerLoss),
+            Fault::LeaveForeground(it) => (it.at.value, Strike::LeaveForeground),
+            Fault::CloudLost(it) => (it.at.value, Strike::CloudLost),
+        };
+        Ok(ActionFault { at: place(at), strike })
+    }
+}
+
+fn place(point: Point) -> Where {
+    let nth = u64::from(point.nth);
+    match point.kind {
+        PointKind::ToBand => Where::ToBand(nth),
+        PointKind::ToPhone => Where::ToPhone(nth),
+        PointKind::NvmWrite => Where::SecureElementWrite(nth),
+        PointKind::Request => Where::Request(nth),
+    }
+}
+
+/// Settings of a case by the name a duration may use.
+pub(super) type Settings = BTreeMap<super::units::Setting, Duration>;

@@ -1,0 +1,197 @@
+//! From what a scenario gives to a world: the settings of a file laid over those of the fixtures.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use band_sim::band::Band;
+use band_sim::band::period::Period;
+use band_sim::band::profile::BandProfile;
+use band_sim::card::profile::PpseLists;
+use band_sim::rng::Rng;
+use band_sim::wire::frame::auth::Dialect;
+
+use super::file::{self, Case, Given};
+use super::perform::{Broken, Stage};
+use super::span::At;
+use super::units::{DurationExpr, Setting};
+use crate::cloud::bank::{BankSettings, OldServicePayments};
+use crate::cloud::scp03_host::{AesKey, IsdKeys};
+use crate::cloud::unit::UnitRecord;
+use crate::cloud::{Cloud, CloudConfig};
+use crate::link::in_process::Timing;
+use crate::phone::{Phone, PhoneConfig};
+use crate::station::embedded::{Parts, World};
+use crate::station::fixtures::Fixtures;
+use crate::station::recorder::Recorder;
+
+/// One way through the network. No source states it: `assumed`.
+const NETWORK: Duration = Duration::from_millis(40);
+
+/// How fast a person taps the band that asks. `assumed`.
+const REACTION: Duration = Duration::from_secs(1);
+
+/// The stage of a case, before anything that is given was brought about.
+pub(super) fn stage(case: &Case, fixtures: &Arc<Fixtures>, rng: Rng, mut recorder: Recorder) -> Result<Stage, Broken> {
+    let given = &case.given;
+    let profile = profile(given, fixtures)?;
+    let settings = settings(given, &profile)?;
+    recorder.follow(profile.nfc_channel.framing());
+    let bank = bank(given, &settings);
+    let epoch_unix_us = given.date.value.0.as_microsecond();
+    let phone = PhoneConfig { epoch_unix_us, ..phone(given, &settings) };
+    let timing = timing(given, &settings)?;
+    let network = match &given.link.cloud_latency {
+        Some(latency) => evaluate(latency, &settings)? / 2,
+        None => NETWORK,
+    };
+    let world = world(
+        Ground { fixtures, profile, bank, phone, timing, network, reaction: REACTION, epoch_unix_us },
+        &rng,
+        recorder,
+    );
+    Ok(Stage::new(case, Arc::clone(fixtures), world, settings))
+}
+
+/// What a world stands on.
+#[derive(Debug)]
+pub struct Ground<'a> {
+    /// Card products, accounts and keys.
+    pub fixtures: &'a Fixtures,
+    /// The band.
+    pub profile: Arc<BandProfile>,
+    /// The bank's settings.
+    pub bank: BankSettings,
+    /// The phone's settings.
+    pub phone: PhoneConfig,
+    /// The link's timing.
+    pub timing: Timing,
+    /// One way through the network.
+    pub network: Duration,
+    /// How fast a person taps the band that asks.
+    pub reaction: Duration,
+    /// Microseconds since 1970 at power-on.
+    pub epoch_unix_us: i64,
+}
+
+/// A world at power-on.
+#[must_use]
+pub fn world(ground: Ground<'_>, rng: &Rng, mut recorder: Recorder) -> World {
+    let Ground { fixtures, profile, bank, phone, timing, network, reaction, epoch_unix_us } = ground;
+    let band = Band::new(Arc::clone(&profile), rng.fork("band"), epoch_unix_us);
+    let config = CloudConfig {
+        accounts: fixtures.accounts.clone(),
+        products: fixtures.products.values().cloned().collect(),
+        bank,
+        units: unit(&profile, &band).into_iter().collect(),
+        pairing_key: fixtures.pairing_key.clone(),
+        warranty: fixtures.warranty.clone(),
+        epoch_unix_us,
+    };
+    let cloud = Cloud::new(config, rng.fork("cloud"));
+    recorder.hide(&cloud);
+    let phone = Phone::new(phone, rng.fork("phone"));
+    let parts = Parts { profile, band, cloud, phone, timing, network, reaction, epoch_unix_us, rng: rng.clone() };
+    World::new(parts, recorder)
+}
+
+/// What the token service manager knows of a secure element; `None` when its keys are no AES keys.
+fn unit(profile: &BandProfile, band: &Band) -> Option<UnitRecord> {
+    let domain = &profile.secure_element.issuer_security_domain;
+    let keys = &domain.keys.value;
+    let keys = IsdKeys {
+        version: domain.key_version.value,
+        enc: AesKey::new(&keys.enc.0)?,
+        mac: AesKey::new(&keys.mac.0)?,
+        dek: AesKey::new(&keys.dek.0)?,
+    };
+    Some(UnitRecord { cplc: band.card().cplc().to_vec().into(), keys, scp03_i: domain.scp03_i.value.0 })
+}
+
+fn profile(given: &Given, fixtures: &Fixtures) -> Result<Arc<BandProfile>, Broken> {
+    let name = &given.band.value;
+    let profile = fixtures.profiles.get(name).ok_or_else(|| Broken(format!("no band `{name}` among the fixtures")))?;
+    let settings = &given.band_settings;
+    if *settings == file::BandSettings::default() {
+        return Ok(Arc::clone(profile));
+    }
+    let mut profile = BandProfile::clone(profile);
+    if let Some(wipes) = settings.factory_reset_wipes_cards {
+        profile.behaviour.factory_reset_wipes_cards.value = wipes;
+    }
+    if let Some(lists) = settings.ppse_lists {
+        profile.secure_element.ppse.lists.value = match lists {
+            file::PpseLists::All => PpseLists::All,
+            file::PpseLists::DefaultOnly => PpseLists::DefaultOnly,
+        };
+    }
+    if let Some(timeout) = &settings.pairing_timeout {
+        let timeout = evaluate(timeout, &BTreeMap::new())?;
+        profile.authentication.confirm_timeout.value = Period(timeout);
+    }
+    Ok(Arc::new(profile))
+}
+
+/// The settings that a duration of the file may be written against.
+fn settings(given: &Given, profile: &BandProfile) -> Result<BTreeMap<Setting, Duration>, Broken> {
+    let timeouts = PhoneConfig::default().timeouts;
+    let mut settings = BTreeMap::from([
+        (Setting::CodeValidFor, BankSettings::default().code_valid_for),
+        (Setting::ForegroundGrace, PhoneConfig::default().foreground_grace),
+        (Setting::PairingTimeout, profile.authentication.confirm_timeout.value.0),
+        (Setting::ApduTimeout, timeouts.exchange),
+        (Setting::DataRetryAfter, timeouts.not_ready),
+    ]);
+    for (setting, stated) in
+        [(Setting::CodeValidFor, &given.bank.code_valid_for), (Setting::ForegroundGrace, &given.phone.foreground_grace)]
+    {
+        if let Some(stated) = stated {
+            let value = evaluate(stated, &settings)?;
+            settings.insert(setting, value);
+        }
+    }
+    Ok(settings)
+}
+
+fn evaluate(of: &At<DurationExpr>, settings: &BTreeMap<Setting, Duration>) -> Result<Duration, Broken> {
+    of.value.evaluate(|setting| settings.get(&setting).copied().unwrap_or_default()).ok_or_else(|| {
+        Broken(format!("{}: a length of time is negative or endless under the settings in force", of.span))
+    })
+}
+
+fn bank(given: &Given, settings: &BTreeMap<Setting, Duration>) -> BankSettings {
+    let stated = &given.bank;
+    let mut bank = BankSettings::default();
+    bank.code_valid_for = settings.get(&Setting::CodeValidFor).copied().unwrap_or(bank.code_valid_for);
+    bank.code_requests = stated.code_requests.as_ref().map_or(bank.code_requests, |it| it.value);
+    bank.code_attempts = stated.code_attempts.as_ref().map_or(bank.code_attempts, |it| it.value);
+    bank.new_code_replaces_old = stated.new_code_replaces_old.unwrap_or(bank.new_code_replaces_old);
+    bank.data_not_ready_times = stated.data_not_ready_times.as_ref().map_or(bank.data_not_ready_times, |it| it.value);
+    bank.max_cards = stated.card_limit.as_ref().map_or(bank.max_cards, |it| it.value);
+    bank.old_service_payments = match stated.old_service_payments {
+        None => bank.old_service_payments,
+        Some(file::OldServicePayments::Declined) => OldServicePayments::Declined,
+        Some(file::OldServicePayments::Allowed) => OldServicePayments::Allowed,
+    };
+    bank
+}
+
+fn phone(given: &Given, settings: &BTreeMap<Setting, Duration>) -> PhoneConfig {
+    let mut phone = PhoneConfig::default();
+    phone.app_version = given.phone.app_version.as_ref().map_or(phone.app_version, |version| version.value.0);
+    phone.foreground_grace = settings.get(&Setting::ForegroundGrace).copied().unwrap_or(phone.foreground_grace);
+    phone.dialect = match given.phone.dialect {
+        None => phone.dialect,
+        Some(file::Dialect::Open) => Dialect::Plain,
+        Some(file::Dialect::Vendor) => Dialect::Crypt,
+    };
+    phone
+}
+
+fn timing(given: &Given, settings: &BTreeMap<Setting, Duration>) -> Result<Timing, Broken> {
+    let mut timing = Timing::default();
+    if let Some(latency) = &given.link.latency {
+        timing.latency = evaluate(latency, settings)?;
+    }
+    Ok(timing)
+}

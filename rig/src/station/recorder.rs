@@ -1,0 +1,237 @@
+//! What is written down while a world runs: events for the reports, and the last exchanges for the report of a failure.
+//!
+//! A recorder that is switched off costs next to nothing; a sweep runs its thousands of points that way and repeats only the one
+//! that fails with the recorder on.
+
+use std::sync::Arc;
+
+use band_sim::band::{BandEvent, Display};
+use band_sim::time::Instant;
+use band_sim::wire::frame::nfc_channel::{Assembler, Framing, Notification, Request};
+use band_sim::wire::gatt::CharacteristicId;
+use serde::Serialize;
+
+use crate::cloud::Cloud;
+use crate::cloud::api::{Authorisation, AuthorisationReply, Envelope, Refusal, Reply, Sms};
+use crate::decode;
+use crate::link::in_process::Att;
+use crate::mask::{Masker, Secret};
+use crate::phone::io::{Notice, Shown};
+use crate::report::event::{AttOp, Event, Kind, Via};
+use crate::report::words;
+use crate::terminal::io::Note;
+
+/// How many exchanges the report of a failure shows.
+const LAST_EXCHANGES: usize = 12;
+
+/// The longest APDU that is followed; longer ones are shown as fragments only.
+const MOST_APDU_BYTES: usize = 4096;
+
+/// Writes down what happens in one case.
+#[derive(Clone, Debug, Default)]
+pub struct Recorder {
+    case: u32,
+    on: bool,
+    events: Vec<Event>,
+    channel: Channel,
+    contactless_command: Option<Vec<u8>>,
+    masker: Arc<Masker>,
+}
+
+/// Follows the APDUs inside the fragments of the NFC channel.
+#[derive(Clone, Debug, Default)]
+struct Channel {
+    framing: Option<Framing>,
+    command: Option<Assembler>,
+    answer: Option<Assembler>,
+    pending: Option<Vec<u8>>,
+}
+
+impl Recorder {
+    /// A recorder for the case at this place in file order; `on` = exchanges are written down from the start.
+    #[must_use]
+    pub fn new(case: u32, on: bool) -> Self {
+        Self { case, on, ..Self::default() }
+    }
+
+    /// From now on exchanges are written down.
+    pub const fn switch_on(&mut self) {
+        self.on = true;
+    }
+
+    /// How the NFC channel is framed, so that whole APDUs can be shown.
+    pub fn follow(&mut self, framing: Framing) {
+        self.channel = Channel { framing: Some(framing), ..Channel::default() };
+    }
+
+    /// What must never be shown in full: every number and key that the cloud knows.
+    pub fn hide(&mut self, cloud: &Cloud) {
+        let numbers = cloud.secrets().into_iter().map(Secret::Number);
+        let keys = cloud.key_secrets().into_iter().filter_map(|key| decode::parse_hex(&key).ok()).map(Secret::Key);
+        let masker = Arc::make_mut(&mut self.masker);
+        numbers.chain(keys).for_each(|secret| masker.learn(&secret));
+    }
+
+    /// Writes down something that is always kept.
+    pub fn note(&mut self, now: Instant, kind: Kind) {
+        self.events.push(Event { case: self.case, at_us: now.as_micros(), kind });
+    }
+
+    /// Everything that was written down.
+    #[must_use]
+    pub fn into_events(self) -> Vec<Event> {
+        self.events
+    }
+
+    /// The last exchanges in words, oldest first.
+    #[must_use]
+    pub fn last_exchanges(&self) -> Vec<String> {
+        words::last_exchanges(&self.events, LAST_EXCHANGES)
+    }
+
+    fn trace(&mut self, now: Instant, kind: impl FnOnce(&Masker) -> Kind) {
+        if self.on {
+            let kind = kind(&self.masker);
+            self.note(now, kind);
+        }
+    }
+
+    /// One ATT operation.
+    pub fn att(&mut self, now: Instant, att: &Att) {
+        if !self.on {
+            return;
+        }
+        let name = att.characteristic.map(|id| id.characteristic.to_string()).unwrap_or_default();
+        let hex = self.masker.att(&name, &att.value);
+        self.note(now, Kind::Att { op: att.op, characteristic: name, hex, ok: att.error.is_none() });
+        if att.characteristic == Some(CharacteristicId::NFC_CHANNEL) {
+            self.follow_channel(now, att);
+        }
+        if att.op == AttOp::Disconnect {
+            self.channel = Channel { framing: self.channel.framing.take(), ..Channel::default() };
+        }
+    }
+
+    fn follow_channel(&mut self, now: Instant, att: &Att) {
+        let Some(framing) = self.channel.framing else { return };
+        if att.op == AttOp::Notify {
+            let Ok(Notification::Fragment(fragment)) = framing.decode_notification(&att.value) else { return };
+            let assembler = self.channel.answer.get_or_insert_with(|| Assembler::new(framing, MOST_APDU_BYTES));
+            let Ok(Some(response)) = assembler.push(fragment) else { return };
+            let Some(command) = self.channel.pending.take() else { return };
+            self.apdu(now, Via::NfcChannel, &command, &response);
+        } else {
+            let Ok(Request::Fragment(fragment)) = framing.decode_request(&att.value) else { return };
+            let assembler = self.channel.command.get_or_insert_with(|| Assembler::new(framing, MOST_APDU_BYTES));
+            if let Ok(Some(command)) = assembler.push(fragment) {
+                self.channel.pending = Some(command);
+            }
+        }
+    }
+
+    fn apdu(&mut self, now: Instant, via: Via, command: &[u8], response: &[u8]) {
+        let (command, response) = (self.masker.hex(command), self.masker.hex(response));
+        self.note(now, Kind::Apdu { via, command, response });
+    }
+
+    /// The terminal sends a command.
+    pub fn contactless_command(&mut self, command: &[u8]) {
+        if self.on {
+            self.contactless_command = Some(command.to_vec());
+        }
+    }
+
+    /// The band answers it.
+    pub fn contactless_answer(&mut self, now: Instant, answer: &[u8]) {
+        if let Some(command) = self.contactless_command.take() {
+            self.apdu(now, Via::Contactless, &command, answer);
+        }
+    }
+
+    /// A request to the cloud and its answer.
+    pub fn cloud(&mut self, now: Instant, request: &Envelope, reply: &Reply) {
+        self.trace(now, |masker| Kind::Cloud {
+            request: masked(masker, &request.request),
+            reply: masked(masker, reply),
+        });
+    }
+
+    /// An online authorisation.
+    pub fn authorisation(&mut self, now: Instant, request: &Authorisation, reply: &AuthorisationReply) {
+        self.trace(now, |masker| Kind::Cloud {
+            request: masker.text(&format!("authorise a payment at {}", request.merchant)).into_owned(),
+            reply: masker
+                .text(&format!("{} {}", String::from_utf8_lossy(&reply.arc), shown(&reply.reason)))
+                .into_owned(),
+        });
+    }
+
+    /// A message of the bank. Its code is the holder's to know: it is shown, it is worthless after the case.
+    pub fn sms(&mut self, now: Instant, sms: &Sms) {
+        self.trace(now, |masker| Kind::Sms {
+            account: sms.account.0.clone(),
+            text: masker
+                .text(&format!("code {} for {}, valid for {:?}", sms.code, sms.card.0, sms.valid_for))
+                .into_owned(),
+        });
+    }
+
+    /// The app shows something in passing.
+    pub fn notice(&mut self, now: Instant, notice: &Notice) {
+        if !matches!(notice, Notice::Progress { .. }) {
+            self.trace(now, |masker| Kind::App { text: masker.text(&shown(notice)).into_owned() });
+        }
+    }
+
+    /// The app ends an action.
+    pub fn done(&mut self, now: Instant, result: &Result<Shown, Refusal>) {
+        self.trace(now, |masker| Kind::App {
+            text: match result {
+                Ok(Shown::Answer { rapdu }) => format!("answer {}", masker.hex(rapdu)),
+                Ok(Shown::Notifications { .. }) => "notifications".to_owned(),
+                Ok(it) => masker.text(&shown(it)).into_owned(),
+                Err(refusal) => match refusal.number() {
+                    Some(number) => format!("refused: {} ({number})", shown(refusal)),
+                    None => format!("refused: {}", shown(refusal)),
+                },
+            },
+        });
+    }
+
+    /// The band reports something.
+    pub fn band(&mut self, now: Instant, event: &BandEvent) {
+        self.trace(now, |masker| Kind::Band { text: masker.text(&shown(event)).into_owned() });
+    }
+
+    /// The band shows something.
+    pub fn display(&mut self, now: Instant, display: &Display) {
+        self.trace(now, |masker| Kind::Band { text: masker.text(&format!("shows {}", shown(display))).into_owned() });
+    }
+
+    /// The terminal decided something.
+    pub fn terminal(&mut self, now: Instant, note: &Note) {
+        self.trace(now, |masker| Kind::Terminal {
+            step: note.step.to_string(),
+            text: masker.text(&note.text).into_owned(),
+        });
+    }
+}
+
+/// Plain data as one line: a bare word for a bare variant, JSON for the rest.
+fn shown(value: &impl Serialize) -> String {
+    one_line(serde_json::to_value(value).unwrap_or_default())
+}
+
+/// The same with every secret masked, also in lists of bytes.
+fn masked(masker: &Masker, value: &impl Serialize) -> String {
+    let mut value = serde_json::to_value(value).unwrap_or_default();
+    masker.json(&mut value);
+    one_line(value)
+}
+
+fn one_line(value: serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(word) => word,
+        other => other.to_string(),
+    }
+}
