@@ -22,7 +22,7 @@ step() {
         problems+=("FAILED  $name: exit code $status, log in $log")
     elif [ "$errors" -ne 0 ]; then
         failed=$((failed + 1))
-        problems+=("FAILED  $name: $errors log lines say ERROR, see $log")
+        problems+=("FAILED  $name: log lines that say ERROR: $errors, see $log")
     else
         passed=$((passed + 1))
         printf -- '--- %s: passed in %d s\n' "$name" "$((SECONDS - start))"
