@@ -26,12 +26,22 @@ pub struct Currency {
 }
 
 impl Currency {
-    /// The currencies the shops take.
-    pub const ALL: [Self; 4] = [
-        Self { code: "EUR", number: 978, exponent: 2 },
-        Self { code: "RUB", number: 643, exponent: 2 },
-        Self { code: "UAH", number: 980, exponent: 2 },
-        Self { code: "USD", number: 840, exponent: 2 },
+    /// The currencies that may be written.
+    pub const ALL: [Self; 14] = [
+        Self::new("EUR", 978, 2),
+        Self::new("USD", 840, 2),
+        Self::new("GBP", 826, 2),
+        Self::new("CHF", 756, 2),
+        Self::new("PLN", 985, 2),
+        Self::new("CZK", 203, 2),
+        Self::new("SEK", 752, 2),
+        Self::new("NOK", 578, 2),
+        Self::new("UAH", 980, 2),
+        Self::new("RUB", 643, 2),
+        Self::new("CNY", 156, 2),
+        Self::new("INR", 356, 2),
+        Self::new("JPY", 392, 0),
+        Self::new("KWD", 414, 3),
     ];
 
     /// The currency with this numeric code.
@@ -50,6 +60,10 @@ impl Currency {
     #[must_use]
     pub const fn minor_per_unit(self) -> u64 {
         10_u64.pow(self.exponent as u32)
+    }
+
+    const fn new(code: &'static str, number: u16, exponent: u8) -> Self {
+        Self { code, number, exponent }
     }
 }
 
@@ -72,13 +86,15 @@ impl FromStr for Money {
             return Err(format!("{text:?} is no amount; write it with its currency, as in 4.20 EUR"));
         };
         let currency: Currency = code.trim_start().parse()?;
-        let (units, fraction) = number.split_once('.').unwrap_or((number, "00"));
+        let exponent = usize::from(currency.exponent);
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(units) || !digits(fraction) || fraction.len() != usize::from(currency.exponent) {
-            return Err(format!(
-                "{text:?} is no amount; write {} digits after the point, as in 4.20 {code}",
-                currency.exponent
-            ));
+        let (units, fraction) = match number.split_once('.') {
+            Some((units, fraction)) if fraction.len() == exponent && digits(fraction) => (units, fraction.to_owned()),
+            None => (number, "0".repeat(exponent)),
+            Some(_) => return Err(format!("{text:?} is no amount; {code} has {exponent} digits after the point")),
+        };
+        if !digits(units) {
+            return Err(format!("{text:?} is no amount; write it as in 4.20 EUR"));
         }
         let minor = format!("{units}{fraction}").parse().map_err(|_| format!("{text:?} is too much money"))?;
         Ok(currency.of(minor))
@@ -95,8 +111,11 @@ impl fmt::Display for Money {
     /// `4.20 EUR`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = self.currency.minor_per_unit();
-        let width = usize::from(self.currency.exponent);
-        write!(f, "{}.{:0width$} {}", self.minor / unit, self.minor % unit, self.currency)
+        write!(f, "{}", self.minor / unit)?;
+        match usize::from(self.currency.exponent) {
+            0 => write!(f, " {}", self.currency),
+            width => write!(f, ".{:0width$} {}", self.minor % unit, self.currency),
+        }
     }
 }
 
@@ -123,7 +142,7 @@ mod tests {
 
     #[test]
     fn money_is_written_as_it_is_read() {
-        for text in ["4.20 EUR", "0.01 UAH", "0.00 USD", "184467440737095516.15 RUB"] {
+        for text in ["4.20 EUR", "0.01 UAH", "0.00 USD", "184467440737095516.15 RUB", "420 JPY"] {
             assert_eq!(text.parse::<Money>().unwrap().to_string(), text);
         }
         assert_eq!("50 EUR".parse::<Money>().unwrap().minor, 5000);
@@ -132,6 +151,8 @@ mod tests {
     #[test]
     fn nothing_is_guessed() {
         for text in [
+            "4.00 JPY",
+            "4. JPY",
             "4.20",
             "4.2 EUR",
             "4.200 EUR",

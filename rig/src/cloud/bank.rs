@@ -465,3 +465,130 @@ impl Bank {
         "5001".chars().chain(letters.map(|letter| char::from(*letter))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::fixtures;
+
+    fn unit() -> Cplc {
+        Cplc::try_from(&[7; 42][..]).expect("42 bytes")
+    }
+
+    fn alice() -> AccountId {
+        AccountId("alice".to_owned())
+    }
+
+    fn bank() -> Bank {
+        let products = fixtures::PRODUCTS.map(fixtures::product).to_vec();
+        Bank::new(BankSettings::default(), products, &Rng::new(3))
+    }
+
+    fn issue(bank: &mut Bank) -> CardKey {
+        let product = bank.admit(&alice(), &unit(), "mastercard-debit").expect("admitted");
+        bank.issue(alice(), unit(), product, vec![0xA0], AppVersion(4, 0, 0))
+    }
+
+    #[test]
+    fn settings_are_the_rules_unless_a_file_says_otherwise() {
+        let settings: BankSettings = serde_yaml::from_str("{}").expect("settings");
+        assert_eq!(settings, BankSettings::default());
+        let text = "code_valid_for: 90s\ndata_retry_after: 500ms\nold_service_payments: allowed\nmax_cards: 2\n";
+        let settings: BankSettings = serde_yaml::from_str(text).expect("settings");
+        assert_eq!(settings.code_valid_for, Duration::from_secs(90));
+        assert_eq!(settings.data_retry_after, Duration::from_millis(500));
+        assert_eq!(settings.old_service_payments, OldServicePayments::Allowed);
+        assert_eq!((settings.max_cards, settings.code_requests), (2, 3));
+        for wrong in ["code_valid_for: 10", "code_valid_for: -1s", "codes: 3"] {
+            assert!(serde_yaml::from_str::<BankSettings>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_token_number_is_fresh_right_and_under_the_products_token_bin() {
+        let mut bank = bank();
+        let product = bank.products["mastercard-business"].clone();
+        let mut numbers = BTreeSet::new();
+        for _ in 0..200 {
+            let key = bank.issue(alice(), unit(), product.clone(), vec![], AppVersion(4, 0, 0));
+            let token = &bank.card(key).expect("issued").token;
+            assert_eq!(token.number.digits().len(), 16);
+            assert!(token.number.digits().starts_with("222300") && token.number != product.pan);
+            assert!(token.par.len() == 29 && token.par.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+            numbers.insert(token.number.clone());
+        }
+        assert_eq!(numbers.len(), 200);
+    }
+
+    #[test]
+    fn a_card_is_known_by_its_own_name_only() {
+        let mut bank = bank();
+        let key = issue(&mut bank);
+        assert_eq!(bank.find(&key.id()).map(|card| card.key), Ok(key));
+        for other in ["card-01", "card-+1", "card-2", "card-", "1", "card-99999999999999"] {
+            assert_eq!(bank.find(&CardId(other.to_owned())).map(|card| card.key), Err(Refusal::UnknownCard), "{other}");
+        }
+        let bob = AccountId("bob".to_owned());
+        assert_eq!(bank.find_of(&bob, &key.id()).map(|card| card.key), Err(Refusal::UnknownCard));
+    }
+
+    #[test]
+    fn a_cancelled_add_leaves_not_even_a_dead_number() {
+        let mut bank = bank();
+        let key = issue(&mut bank);
+        let number = bank.card(key).expect("issued").token.number.clone();
+        bank.cancel(key);
+        assert_eq!((bank.by_number(&number), bank.cards().count()), (None, 0));
+    }
+
+    #[test]
+    fn no_code_is_sent_while_the_card_is_still_being_added() {
+        let mut bank = bank();
+        let key = issue(&mut bank);
+        let holder = fixtures::accounts().remove(0);
+        let ask = |bank: &mut Bank| {
+            bank.request_code(Instant::ZERO, key, &holder, OtpMethod::Sms, AppVersion(4, 0, 0)).map(|(left, _)| left)
+        };
+        assert_eq!(ask(&mut bank), Err(Refusal::Busy));
+        bank.personalised(key);
+        assert_eq!(ask(&mut bank), Ok(2));
+    }
+
+    #[test]
+    fn a_refused_request_sends_and_costs_nothing() {
+        let mut bank = bank();
+        let key = issue(&mut bank);
+        bank.personalised(key);
+        let dave = fixtures::accounts().into_iter().find(|account| account.phone.is_none()).expect("dave");
+        for _ in 0..5 {
+            let refused = bank.request_code(Instant::ZERO, key, &dave, OtpMethod::Tel, AppVersion(4, 0, 0));
+            assert_eq!(refused, Err(Refusal::NoPhoneAtBank));
+        }
+        assert_eq!(bank.take_sms(), []);
+        assert_eq!(bank.view(Instant::ZERO, bank.card(key).expect("waiting")).requests_left, 3);
+    }
+
+    #[test]
+    fn what_nobody_reads_and_what_is_long_dead_is_bounded() {
+        let mut bank = bank();
+        bank.settings.code_requests = u8::MAX;
+        let holder = fixtures::accounts().remove(0);
+        let key = issue(&mut bank);
+        bank.personalised(key);
+        for _ in 0..MAX_UNREAD_SMS + 5 {
+            bank.request_code(Instant::ZERO, key, &holder, OtpMethod::Sms, AppVersion(4, 0, 0)).expect("sent");
+        }
+        let sms = bank.take_sms();
+        assert_eq!(sms.len(), MAX_UNREAD_SMS);
+        assert_eq!(bank.card(key).and_then(|card| card.codes.newest()), sms.last().map(|sms| sms.code.as_str()));
+        bank.delete(key);
+        bank.forget(key);
+        let oldest = bank.card(key).expect("remembered").token.number.clone();
+        for _ in 0..MAX_DEAD_TOKENS {
+            let key = issue(&mut bank);
+            bank.delete(key);
+            bank.forget(key);
+        }
+        assert_eq!((bank.cards().count(), bank.by_number(&oldest)), (MAX_DEAD_TOKENS, None));
+    }
+}

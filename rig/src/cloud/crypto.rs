@@ -103,7 +103,7 @@ fn option_a(issuer: &TdesKey, digits: &str) -> TdesKey {
 
 // EMV 4.4 B2 A1.4.2: the first sixteen decimal digits of the hash, then its letters as digits
 fn option_b(issuer: &TdesKey, digits: &str) -> TdesKey {
-    let even = if digits.len() % 2 == 0 { digits.to_owned() } else { format!("0{digits}") };
+    let even = if digits.len().is_multiple_of(2) { digits.to_owned() } else { format!("0{digits}") };
     let bytes = even.as_bytes().chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | (digit & 0x0F)));
     let hash = Sha1::digest(bytes.collect::<Vec<u8>>());
     let nibbles = || hash.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]);

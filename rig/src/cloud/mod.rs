@@ -519,3 +519,178 @@ fn context<'a>(
     let unit = units.get_mut(&unit).ok_or(Refusal::UnknownUnit)?;
     Ok(Context { now, bank, unit, rng })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::OtpMethod;
+    use proptest::prelude::*;
+
+    fn unit() -> Unit {
+        Unit { serial: String::new(), cplc: vec![7; 42] }
+    }
+
+    fn id(name: &str) -> AccountId {
+        AccountId(name.to_owned())
+    }
+
+    fn ask(cloud: &mut Cloud, account: Option<&str>, request: Request) -> Reply {
+        let envelope = Envelope { account: account.map(id), app_version: AppVersion(4, 0, 0), request };
+        cloud.handle(Instant::ZERO, envelope)
+    }
+
+    const fn refused(refusal: Refusal) -> Reply {
+        Reply::Refused { refusal }
+    }
+
+    #[test]
+    fn only_somebody_signed_in_gets_a_pairing_signature_whatever_the_account() {
+        let mut cloud = fixtures::cloud(BankSettings::default());
+        let sign = || Request::SignPairing { address: [0; 6], digest: vec![1; 32], public_key_hash: vec![] };
+        assert_eq!(ask(&mut cloud, None, sign()), refused(Refusal::NotSignedIn));
+        assert_eq!(ask(&mut cloud, Some("nobody"), sign()), refused(Refusal::UnknownAccount));
+        let reply = ask(&mut cloud, Some("carol"), sign());
+        assert!(matches!(reply, Reply::PairingSignature { signature } if signature.len() == 128));
+    }
+
+    #[test]
+    fn every_card_function_needs_a_xiaomi_account() {
+        let (card, job) = (CardId("card-1".to_owned()), JobId(1));
+        let requests = [
+            Request::BindBand { unit: unit() },
+            Request::UnbindBand { unit: unit() },
+            Request::Sync { unit: unit() },
+            Request::AddCard { product: "mastercard-debit".to_owned(), unit: unit() },
+            Request::RequestCode { card: card.clone(), method: OtpMethod::Sms },
+            Request::EnterCode { card: card.clone(), code: String::new(), unit: unit() },
+            Request::RemoveCard { card: card.clone() },
+            Request::SetOrder { cards: vec![] },
+            Request::PostAnswers { job, answers: vec![] },
+            Request::Continue { job },
+            Request::CancelJob { job },
+            Request::Cards { unit: unit() },
+            Request::History { card },
+        ];
+        let mut cloud = fixtures::cloud(BankSettings::default());
+        for request in requests {
+            assert_eq!(ask(&mut cloud, None, request.clone()), refused(Refusal::NotSignedIn));
+            assert_eq!(ask(&mut cloud, Some("carol"), request), refused(Refusal::XiaomiAccountRequired));
+        }
+    }
+
+    #[test]
+    fn card_functions_need_a_bound_band_but_letting_go_twice_is_harmless() {
+        let mut cloud = fixtures::cloud(BankSettings::default());
+        let add = || Request::AddCard { product: "mastercard-debit".to_owned(), unit: unit() };
+        assert_eq!(ask(&mut cloud, Some("alice"), add()), refused(Refusal::BandNotBound));
+        assert_eq!(ask(&mut cloud, Some("alice"), Request::BindBand { unit: unit() }), Reply::Done);
+        assert_eq!(ask(&mut cloud, Some("bob"), add()), refused(Refusal::BandOfAnotherAccount));
+        assert!(matches!(ask(&mut cloud, Some("alice"), add()), Reply::Job { .. }));
+        for _ in 0..2 {
+            assert_eq!(ask(&mut cloud, Some("alice"), Request::UnbindBand { unit: unit() }), Reply::Done);
+        }
+    }
+
+    #[test]
+    fn a_new_job_ends_the_one_before() {
+        let mut cloud = fixtures::cloud(BankSettings::default());
+        ask(&mut cloud, Some("alice"), Request::BindBand { unit: unit() });
+        let add = || Request::AddCard { product: "mastercard-debit".to_owned(), unit: unit() };
+        for _ in 0..3 {
+            assert!(matches!(ask(&mut cloud, Some("alice"), add()), Reply::Job { .. }));
+            assert_eq!((cloud.running_jobs(), cloud.cards_of(Instant::ZERO, &id("alice")).len()), (1, 1));
+        }
+        assert!(matches!(ask(&mut cloud, Some("alice"), Request::Sync { unit: unit() }), Reply::Job { .. }));
+        assert_eq!(cloud.cards_of(Instant::ZERO, &id("alice")), []);
+        assert_eq!(ask(&mut cloud, Some("alice"), Request::CancelJob { job: JobId(1) }), refused(Refusal::UnknownJob));
+    }
+
+    #[test]
+    fn removing_a_card_that_is_being_added_gives_the_add_up() {
+        let mut cloud = fixtures::cloud(BankSettings::default());
+        ask(&mut cloud, Some("alice"), Request::BindBand { unit: unit() });
+        let add = Request::AddCard { product: "mastercard-debit".to_owned(), unit: unit() };
+        ask(&mut cloud, Some("alice"), add);
+        let card = cloud.cards_of(Instant::ZERO, &id("alice")).remove(0);
+        assert_eq!(card.state, api::CardState::Adding);
+        assert_eq!(ask(&mut cloud, Some("alice"), Request::RemoveCard { card: card.card }), Reply::Done);
+        assert_eq!((cloud.running_jobs(), cloud.cards_of(Instant::ZERO, &id("alice")).len()), (0, 0));
+    }
+
+    #[test]
+    fn the_desk_goes_by_the_clouds_clock() {
+        let mut cloud = fixtures::cloud(BankSettings::default());
+        let query = Query {
+            country: "UA".to_owned(),
+            code: Some("20190611000000000017".to_owned()),
+            purchased: Some(jiff::civil::date(1970, 1, 3)),
+            ..Query::default()
+        };
+        let day = |days: u64| Instant::from_micros(days * 86_400_000_000);
+        assert!(matches!(cloud.check_warranty(day(0), &query), Err(Refused::PurchasedInTheFuture { .. })));
+        assert_eq!(cloud.check_warranty(day(3), &query).expect("an answer").validity, warranty::Validity::Active);
+        assert_eq!(cloud.check_warranty(day(400), &query).expect("an answer").validity, warranty::Validity::Expired);
+    }
+
+    fn any_answers() -> impl Strategy<Value = Vec<ScriptAnswer>> {
+        let sw = prop_oneof![Just(0x9000), Just(0x6310), Just(0x6A88), any::<u16>()];
+        let data = proptest::collection::vec(any::<u8>(), 0..60);
+        let answers = proptest::collection::vec((any::<bool>(), data, sw), 0..8);
+        answers.prop_map(|answers| {
+            let answer = |(at, (wrong, data, sw)): (usize, (bool, Vec<u8>, u16))| {
+                let index = u16::try_from(at).unwrap_or(0);
+                ScriptAnswer { index: if wrong && at > 3 { index + 1 } else { index }, data, sw }
+            };
+            answers.into_iter().enumerate().map(answer).collect()
+        })
+    }
+
+    fn any_request() -> impl Strategy<Value = Request> {
+        let card = || (0..6_u8).prop_map(|number| CardId(format!("card-{number}")));
+        let any_unit = || {
+            let cplc = prop_oneof![5 => Just(vec![7; 42]), 1 => Just(vec![]), 1 => Just(vec![8; 42])];
+            cplc.prop_map(|cplc| Unit { serial: String::new(), cplc })
+        };
+        let job = || (0..20_u32).prop_map(JobId);
+        let product =
+            prop_oneof![3 => Just("mastercard-debit"), 2 => Just("mastercard-gold"), 1 => Just("blacklisted")];
+        let account = || prop_oneof![Just("alice"), Just("bob"), Just("carol"), Just("x")].prop_map(id);
+        prop_oneof![
+            account().prop_map(|account| Request::SignIn { account }),
+            account().prop_map(|xiaomi| Request::LinkXiaomiAccount { xiaomi }),
+            any_unit().prop_map(|unit| Request::BindBand { unit }),
+            any_unit().prop_map(|unit| Request::UnbindBand { unit }),
+            any_unit().prop_map(|unit| Request::Sync { unit }),
+            (product, any_unit()).prop_map(|(product, unit)| Request::AddCard { product: product.to_owned(), unit }),
+            card().prop_map(|card| Request::RequestCode { card, method: OtpMethod::Sms }),
+            (card(), any_unit()).prop_map(|(card, unit)| Request::EnterCode { card, code: "000000".to_owned(), unit }),
+            card().prop_map(|card| Request::RemoveCard { card }),
+            proptest::collection::vec(card(), 0..4).prop_map(|cards| Request::SetOrder { cards }),
+            (job(), any_answers()).prop_map(|(job, answers)| Request::PostAnswers { job, answers }),
+            job().prop_map(|job| Request::Continue { job }),
+            job().prop_map(|job| Request::CancelJob { job }),
+            any_unit().prop_map(|unit| Request::Cards { unit }),
+            card().prop_map(|card| Request::History { card }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_requests_in_any_order_are_answered(
+            requests in proptest::collection::vec((prop_oneof![Just("alice"), Just("bob")], any_request()), 0..40),
+        ) {
+            let mut cloud = fixtures::cloud(BankSettings::default());
+            for (account, request) in requests {
+                let _ = ask(&mut cloud, Some(account), request);
+                prop_assert!(cloud.running_jobs() <= 1);
+                let adding = |view: &CardView| view.state == api::CardState::Adding;
+                let views = ["alice", "bob"].map(|name| cloud.cards_of(Instant::ZERO, &id(name))).concat();
+                prop_assert!(views.iter().filter(|view| adding(view)).count() <= cloud.running_jobs());
+                prop_assert!(views.len() <= 6);
+                prop_assert!(views.iter().all(adding), "no band ever proved anything");
+            }
+        }
+    }
+}

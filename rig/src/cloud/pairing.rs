@@ -62,3 +62,41 @@ impl fmt::Debug for PairingKey {
         f.write_str("PairingKey(masked)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::fixtures;
+
+    #[test]
+    fn a_signature_is_checked_with_the_public_half() {
+        let key = fixtures::pairing_key();
+        let digest: [u8; 32] = Sha256::digest(b"address and random").into();
+        let signature = key.sign(&digest, &key.public_key_hash()).expect("signed");
+        let public = key.0.to_public_key();
+        assert!(public.verify(Pkcs1v15Sign::new::<Sha256>(), &digest, &signature).is_ok());
+        let other: [u8; 32] = Sha256::digest(b"something else").into();
+        assert!(public.verify(Pkcs1v15Sign::new::<Sha256>(), &other, &signature).is_err());
+        assert_eq!(key.sign(&digest, &[]), Ok(signature), "a band that does not name its key");
+    }
+
+    #[test]
+    fn a_digest_of_another_length_and_an_unknown_key_are_refused() {
+        let key = fixtures::pairing_key();
+        for length in (0..=64).filter(|length| *length != 32) {
+            assert_eq!(key.sign(&vec![0; length], &[]), Err(Refusal::PairingFailed), "{length}");
+        }
+        assert_eq!(key.sign(&[0; 32], &[0; 16]), Err(Refusal::PairingFailed));
+        assert_eq!(key.sign(&[0; 32], &key.public_key_hash()[..15]), Err(Refusal::PairingFailed));
+    }
+
+    #[test]
+    fn the_readme_names_the_key_in_the_file() {
+        let key = fixtures::pairing_key();
+        let readme = fixtures::read("keys/README.md");
+        for part in [key.modulus(), key.exponent(), key.public_key_hash().to_vec()] {
+            let hex: String = part.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert!(readme.contains(&format!("`{hex}`")));
+        }
+    }
+}

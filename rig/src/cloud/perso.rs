@@ -246,7 +246,7 @@ fn numeric<const N: usize>(value: u64) -> [u8; N] {
     let mut rest = value;
     for cell in out.iter_mut().rev() {
         let pair = u8::try_from(rest % 100).unwrap_or(0);
-        *cell = pair / 10 << 4 | pair % 10;
+        *cell = ((pair / 10) << 4) | (pair % 10);
         rest /= 100;
     }
     out
@@ -310,7 +310,7 @@ mod tests {
         let (product, token) = debit();
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02X}")).collect::<String>();
         assert_eq!(hex(&track2(&product, &token)), "5413339999999990D30122010000000000");
-        let long = self::token(&product, &Pan::with_check_digit("541333123456789012").expect("19").digits().to_owned());
+        let long = self::token(&product, Pan::with_check_digit("541333123456789012").expect("19").digits());
         let track = hex(&track2(&product, &long));
         assert!(track.len() == 38 && track.ends_with('F'), "{track}");
         assert_eq!(hex(&compressed("123")), "123F");

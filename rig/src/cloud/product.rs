@@ -151,7 +151,7 @@ impl Pan {
     #[must_use]
     pub fn new(digits: &str) -> Option<Self> {
         let all_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
-        (all_digits && (12..=19).contains(&digits.len()) && luhn_sum(digits.bytes().rev()) % 10 == 0)
+        (all_digits && (12..=19).contains(&digits.len()) && luhn_sum(digits.bytes().rev()).is_multiple_of(10))
             .then(|| Self(digits.to_owned()))
     }
 
@@ -283,6 +283,8 @@ impl<'de> Deserialize<'de> for YearMonth {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::fixtures;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_check_digit_is_checked() {
@@ -293,6 +295,47 @@ mod tests {
             assert_eq!(Pan::new(wrong), None, "{wrong}");
         }
         assert_eq!(Pan::with_check_digit("541333008901043").expect("right").digits(), "5413330089010434");
+    }
+
+    #[test]
+    fn every_fixture_has_values_of_the_right_form() {
+        for name in fixtures::PRODUCTS {
+            let product = fixtures::product(name);
+            assert!(
+                product.label.len() <= 16 && product.preferred_name.len() <= 16,
+                "{name}: EMV 4.4 B3 Annex A, 50 and 9F12"
+            );
+            assert!(matches!(product.languages.len(), 2 | 4 | 6 | 8), "{name}");
+            assert_eq!((product.effective.len(), product.usage_control.len()), (3, 2), "{name}");
+            assert!(product.cvm_list.len() > 8 && product.cvm_list.len().is_multiple_of(2), "{name}");
+            let ActionCodes { default, denial, online } = &product.action_codes;
+            assert_eq!([default.len(), denial.len(), online.len()], [5, 5, 5], "{name}");
+            assert!(fixtures::read(&format!("cards/{name}.yaml")).starts_with("# "), "{name} opens with its source");
+        }
+        let numbers: BTreeSet<Pan> = fixtures::PRODUCTS.iter().map(|name| fixtures::product(name).pan).collect();
+        assert_eq!(numbers.len(), fixtures::PRODUCTS.len());
+        let versions: BTreeSet<u8> = fixtures::PRODUCTS.iter().map(|name| fixtures::product(name).cvn.byte()).collect();
+        assert_eq!(versions, BTreeSet::from([0x10, 0x11, 0x14, 0x15]));
+    }
+
+    #[test]
+    fn a_file_with_a_wrong_value_says_what_is_wrong() {
+        let good = fixtures::read("cards/mastercard-debit.yaml");
+        let rows = [
+            ("5413330089010434", "5413330089010435", "not a card number"),
+            ("\"3012\"", "\"3013\"", "no month 13"),
+            ("cvn: \"14\"", "cvn: \"99\"", "known are 0A, 12, 16, 10, 11, 14, 15"),
+            ("service_code: \"201\"", "service_code: \"20\"", "must be 3 digits"),
+            ("online_pin: \"4315\"", "online_pin: \"43a5\"", "must be 4 to 12 digits"),
+            ("scheme: mastercard", "scheme: diners", "diners"),
+            ("label:", "labels:", "labels"),
+            ("  ac: \"", "  ac: \"00 ", "16 bytes"),
+        ];
+        for (from, to, words) in rows {
+            assert!(good.contains(from), "{from}");
+            let error = serde_yaml::from_str::<CardProduct>(&good.replacen(from, to, 1)).expect_err(to).to_string();
+            assert!(error.contains(words), "{to}: {error}");
+        }
     }
 
     #[test]

@@ -129,7 +129,6 @@ impl<'de> Deserialize<'de> for AesKey {
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "lives on the stack for one call")]
 enum Cipher {
     Aes128(Aes128),
     Aes192(Aes192),

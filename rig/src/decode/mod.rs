@@ -60,6 +60,16 @@ pub fn explain_as(bytes: &[u8], form: Form) -> Result<String, DecodeError> {
     }
 }
 
+/// These bytes in one line, as the form the caller knows; `None` when they do not decode.
+#[must_use]
+pub fn summarize_as(bytes: &[u8], form: Form) -> Option<String> {
+    match form {
+        Form::Tlv => is_tlv(bytes).then(|| count(tlv::walk(bytes).count(), "data object")),
+        Form::Command => CApdu::decode(bytes).ok().map(|command| summarize_command(&command)),
+        Form::Response => RApdu::decode(bytes).ok().map(|response| summarize_response(&response)),
+    }
+}
+
 /// A transcript in words: one line of hex each, `>` before commands, `<` before responses, nothing before bytes of any
 /// form; `#` begins a comment. The error names the line, from 1.
 pub fn explain_text(text: &str, form: Option<Form>) -> Result<String, (usize, String)> {

@@ -1,3 +1,5 @@
+//! Decoding as a person sees it: snapshots of whole explanations, and properties of the masks.
+
 use super::*;
 use insta::assert_snapshot;
 use proptest::prelude::*;
@@ -62,6 +64,17 @@ fn a_form_can_be_imposed() {
     assert!(explain_as(&bytes("9F36"), Form::Command).is_err());
     assert_eq!(explain(&[0; 4]), "no data object, 4 bytes of padding\n");
     assert_eq!(explain_as(&[], Form::Tlv).unwrap(), "no data object, 0 bytes of padding\n");
+}
+
+#[test]
+fn bytes_of_a_known_form_have_a_line() {
+    let line = |hex, form| summarize_as(&bytes(hex), form);
+    assert_eq!(line("00B2011400", Form::Command).as_deref(), Some("READ RECORD 1 of file 2"));
+    assert_eq!(line("9F36029000", Form::Response).as_deref(), Some("9000 ok, 3 bytes"));
+    assert_eq!(line(PPSE, Form::Tlv).as_deref(), Some("1 data object"));
+    for form in [Form::Tlv, Form::Command, Form::Response] {
+        assert_eq!(line("6F", form), None);
+    }
 }
 
 #[test]

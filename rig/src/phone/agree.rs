@@ -115,6 +115,8 @@ pub(super) struct Agree {
 enum Stage {
     Beginning,
     Identifying,
+    Binding,
+    Cleaning,
     Cancelling(JobId),
     Syncing,
     Running,
@@ -128,7 +130,16 @@ impl Agree {
         Self { strays: 0, stage: Stage::Beginning }
     }
 
-    /// R10: jobs that could not be cancelled come first.
+    /// R6: a band that has just been linked is bound first, and cleaned if it was another account's.
+    fn bind_or_go_on(&mut self, app: &mut App) -> Result<Step, Refusal> {
+        if !app.bind_due {
+            return self.cancel_or_sync(app);
+        }
+        self.stage = Stage::Binding;
+        call(Ask(Request::BindBand { unit: app.unit()? }))
+    }
+
+    /// R10: jobs that could not be cancelled come before new ones.
     fn cancel_or_sync(&mut self, app: &mut App) -> Result<Step, Refusal> {
         if let Some(job) = app.uncancelled.pop_front() {
             self.stage = Stage::Cancelling(job);
@@ -168,8 +179,18 @@ impl Resume for Agree {
                 self.stage = Stage::Identifying;
                 call(Identify::new())
             }
-            Stage::Beginning => self.cancel_or_sync(app),
+            Stage::Beginning => self.bind_or_go_on(app),
             Stage::Identifying => {
+                wake.value()?;
+                self.bind_or_go_on(app)
+            }
+            Stage::Binding => {
+                let reply = wake.reply()?;
+                app.bind_due = false;
+                self.stage = Stage::Cleaning;
+                call(RunJob::new(reply, Hint::None))
+            }
+            Stage::Cleaning => {
                 wake.value()?;
                 self.cancel_or_sync(app)
             }

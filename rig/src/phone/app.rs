@@ -36,6 +36,8 @@ pub(super) struct App {
     pub(super) key: Option<AuthKey>,
     /// Who the linked band is; the app keeps it, so that it can speak of the band while it is out of reach.
     pub(super) unit: Option<Unit>,
+    /// The band was linked, and the cloud has yet to hear of it.
+    pub(super) bind_due: bool,
     /// The card list as last seen (R13).
     pub(super) cards: Vec<CardView>,
 
@@ -111,6 +113,7 @@ impl App {
             key: config.stored_key,
             config,
             unit: None,
+            bind_due: false,
             cards: Vec::new(),
             uncancelled: VecDeque::new(),
             unfinished_add: None,

@@ -63,14 +63,16 @@ impl Pair {
             Err(refusal) => return Err(refusal),
         };
         let reply = Reply::decode(&bytes).map_err(|_| Refusal::PairingFailed)?;
-        match PairingInfo::decode(&reply.data) {
-            Ok(PairingInfo::Signed { public_key_hash, .. }) if reply.code == ReplyCode::PairingInfo => {
+        match (reply.code, PairingInfo::decode(&reply.data)) {
+            (ReplyCode::PairingInfo, Ok(PairingInfo::Signed { public_key_hash, .. })) => {
                 self.waits_for = Wait::Random { public_key_hash };
                 let tail = vec![0x02];
                 let request = Request::Random { dialect: Dialect::Crypt, flags: FLAGS_SIGNED_PAIRING, tail };
                 app.write(CharacteristicId::AUTH, request.encode());
                 call(Await::auth(Dialect::Crypt.random_command()))
             }
+            // Not now: another pairing is waiting for its tap.
+            (ReplyCode::InvalidState, _) => Err(Refusal::PairingFailed),
             _ => self.legacy(app),
         }
     }

@@ -4,6 +4,7 @@
 //! it has, and goes on with what the cloud sends next until the job is done.
 
 use band_sim::wire::apdu::{CApdu, RApdu};
+use band_sim::wire::chain::{Next, ResponseChain};
 use band_sim::wire::frame::aid::Operation;
 
 use crate::cloud::api::{CardView, JobId, Refusal, Reply, Request, ScriptAnswer, ScriptCommand};
@@ -19,8 +20,6 @@ use super::timer::Timer;
 
 /// More batches than any job has: a cloud that never comes to an end is given up.
 const MAX_BATCHES: u16 = 256;
-/// Rounds of GET RESPONSE for one command: 256 bytes each make the longest answer there is.
-const MAX_ROUNDS: u16 = 256;
 const SW_OK: u16 = 0x9000;
 
 /// What the band's menu hears when the job is done.
@@ -342,39 +341,27 @@ impl Resume for Settle {
 #[derive(Clone, Debug)]
 pub(super) struct Transmit {
     apdu: Vec<u8>,
-    data: Vec<u8>,
-    rounds: u16,
+    /// `None` for bytes that are no command: they are sent as they are, and their answer is whole.
+    chain: Option<ResponseChain>,
 }
 
 impl Transmit {
-    pub(super) const fn new(apdu: Vec<u8>) -> Self {
-        Self { apdu, data: Vec::new(), rounds: 0 }
-    }
-
-    /// The command that fetches the rest, if this status word says that there is one.
-    fn follow_up(&self, sw: u16) -> Option<CApdu> {
-        let [sw1, sw2] = sw.to_be_bytes();
-        let ne = if sw2 == 0 { 0x100 } else { u32::from(sw2) };
-        match sw1 {
-            // ISO 7816-4 11.7.1: on the logical channel of the command, without its secure messaging.
-            0x61 => Some(CApdu::new(self.apdu.first().copied()? & 0x03, 0xC0, 0x00, 0x00).with_ne(ne)),
-            0x6C => CApdu::decode(&self.apdu).ok().map(|command| command.with_ne(ne)),
-            _ => None,
-        }
+    pub(super) fn new(apdu: Vec<u8>) -> Self {
+        Self { chain: CApdu::decode(&apdu).ok().map(ResponseChain::new), apdu }
     }
 }
 
 impl Resume for Transmit {
     fn resume(&mut self, _: &mut App, wake: Wake) -> Result<Step, Refusal> {
         if matches!(wake, Wake::Start) {
-            return call(Channel::exchange(self.apdu.clone()));
+            return call(Channel::exchange(std::mem::take(&mut self.apdu)));
         }
-        let RApdu { data, sw } = RApdu::decode(&wake.bytes()?).map_err(|_| Refusal::TransmitFailed)?;
-        self.data.extend(data);
-        self.rounds += 1;
-        match self.follow_up(sw.value()) {
-            Some(command) if self.rounds < MAX_ROUNDS => call(Channel::exchange(command.encode())),
-            _ => done(Value::Answer(std::mem::take(&mut self.data), sw.value())),
-        }
+        let answer = RApdu::decode(&wake.bytes()?).map_err(|_| Refusal::TransmitFailed)?;
+        let RApdu { data, sw } = match self.chain.as_mut().map(|chain| chain.handle(answer.clone())) {
+            Some(Next::Send(command)) => return call(Channel::exchange(command.encode())),
+            Some(Next::Done(whole)) => whole,
+            None => answer,
+        };
+        done(Value::Answer(data, sw.value()))
     }
 }

@@ -1,9 +1,7 @@
 //! Exchanges in words: one line per event, as a person follows the talk between phone, band, bank and shop.
 
-use band_sim::wire::apdu::{CApdu, RApdu};
-
 use super::event::{AttOp, Event, Kind, Via};
-use crate::decode::{self, Direction, summarize_att};
+use crate::decode::{Direction, Form, parse_hex, summarize_as, summarize_att};
 
 /// Short UUID of the APDU channel; its fragments are noise beside the APDU they carry.
 const NFC_CHANNEL: &str = "H:0011";
@@ -80,21 +78,15 @@ const fn way(via: Via) -> &'static str {
 
 /// `READ RECORD 1 of file 2 → 9000 ok, 62 bytes`; bytes that are no APDU as they are.
 fn apdu(command: &str, response: &str) -> String {
-    let command = match bytes(command).map(|bytes| CApdu::decode(&bytes)) {
-        Some(Ok(command)) => decode::summarize_command(&command),
-        _ => shortened(command),
-    };
-    let response = match bytes(response).map(|bytes| RApdu::decode(&bytes)) {
-        _ if response.is_empty() => "no answer".to_owned(),
-        Some(Ok(response)) => decode::summarize_response(&response),
-        _ => shortened(response),
-    };
-    format!("{command} → {response}")
+    let in_words =
+        |hex: &str, form| bytes(hex).and_then(|bytes| summarize_as(&bytes, form)).unwrap_or_else(|| shortened(hex));
+    let response = if response.is_empty() { "no answer".to_owned() } else { in_words(response, Form::Response) };
+    format!("{} → {response}", in_words(command, Form::Command))
 }
 
 /// The bytes of spaced hex. Masked digits count as zeros: they are none of those a summary shows.
 fn bytes(hex: &str) -> Option<Vec<u8>> {
-    decode::parse_hex(&hex.replace('*', "0")).ok()
+    parse_hex(&hex.replace('*', "0")).ok()
 }
 
 fn att(op: AttOp, characteristic: &str, hex: &str, ok: bool) -> (&'static str, String) {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Band;
-use super::io::{BandEvent, Output, WriteMode};
+use super::io::{BandEvent, Output, Refused, WriteMode};
 use super::session::Event;
 use crate::time::Instant;
 use crate::wire::frame::aid::AidCommand;
@@ -22,6 +22,16 @@ const MAX_VALUE_BYTES: usize = 512;
 const CCCD_NOTIFY: [u8; 2] = [1, 0];
 const CCCD_OFF: [u8; 2] = [0, 0];
 const FACTORY_RESET_VALUE: &[u8] = &[1];
+
+/// What a write comes to.
+enum Meaning {
+    /// Something for the session to decide.
+    Event(Event),
+    /// A chunk with more to come.
+    Unfinished,
+    /// Nothing is known of the characteristic but that it can be written.
+    Memory,
+}
 
 impl Band {
     pub(super) fn read(&self, now: Instant, handle: Handle) -> Result<Vec<u8>, AttError> {
@@ -100,14 +110,20 @@ impl Band {
         if !characteristic.has(needed) {
             return Err(AttError::WriteNotPermitted);
         }
-        let Some(event) = self.understand(id, value)? else { return Ok(()) };
-        let done = if !self.may(characteristic.write.value) {
-            Err(self.refuse(&event, AttError::WriteNotPermitted))
-        } else if event == Event::WriteOther {
-            self.keep(characteristic, value);
-            Ok(())
-        } else {
-            self.step(now, event)
+        let may = self.may(characteristic.write.value);
+        let done = match self.understand(id, value)? {
+            Meaning::Unfinished => Ok(()),
+            Meaning::Event(event) if may => self.step(now, event),
+            Meaning::Event(event) => Err(self.refuse(&event, AttError::WriteNotPermitted)),
+            Meaning::Memory if may => {
+                self.keep(characteristic, value);
+                Ok(())
+            }
+            Meaning::Memory => Err(Refused {
+                state: self.state.name().into(),
+                event: alloc::format!("write to {id}"),
+                error: AttError::WriteNotPermitted,
+            }),
         };
         done.map_err(|refused| {
             let error = refused.error;
@@ -143,19 +159,20 @@ impl Band {
         }
     }
 
-    /// Nothing is known about it but that it can be written: what can be read as well holds it until power is lost.
+    /// What can be read as well holds what was written until power is lost.
     fn keep(&mut self, characteristic: &Characteristic, value: &[u8]) {
         if characteristic.has(Property::Read) {
             self.values.insert(characteristic.handle, value.to_vec());
         }
     }
 
-    /// What a write means; `None` for a chunk that is not the last of its transfer.
-    fn understand(&mut self, id: CharacteristicId, value: &[u8]) -> Result<Option<Event>, AttError> {
-        Ok(Some(match id {
+    fn understand(&mut self, id: CharacteristicId, value: &[u8]) -> Result<Meaning, AttError> {
+        Ok(Meaning::Event(match id {
             CharacteristicId::AUTH => understand_auth(value),
             CharacteristicId::CONFIG => understand_config(value),
-            CharacteristicId::CHUNKED => return Ok(self.understand_chunk(value)),
+            CharacteristicId::CHUNKED => {
+                return Ok(self.understand_chunk(value).map_or(Meaning::Unfinished, Meaning::Event));
+            }
             CharacteristicId::NFC_CHANNEL => self.understand_channel(value),
             CharacteristicId::USER_SETTINGS => {
                 Event::SetUser(UserSetting::decode(value).map_err(|_| AttError::InvalidLength)?)
@@ -163,7 +180,7 @@ impl Band {
             CharacteristicId::CURRENT_TIME => {
                 Event::SetTime(CurrentTime::decode(value).map_err(|_| AttError::InvalidLength)?)
             }
-            _ => Event::WriteOther,
+            _ => return Ok(Meaning::Memory),
         }))
     }
 
@@ -177,6 +194,7 @@ impl Band {
         }
     }
 
+    /// `None` for a chunk that is not the last of its transfer.
     fn understand_chunk(&mut self, value: &[u8]) -> Option<Event> {
         let Ok(chunk) = Chunk::decode(value) else {
             let chunk = value.get(1).copied().unwrap_or(0);

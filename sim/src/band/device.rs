@@ -18,10 +18,13 @@ use crate::wire::gatt::AttError;
 
 impl Band {
     /// Forgets key, owner and settings, and the cards where the profile says so. Power lost in the middle finishes it later.
-    pub(super) fn factory_reset(&mut self) -> Result<(), Stop> {
+    /// `asked_by`: the setting a phone asked with, which is answered.
+    pub(super) fn factory_reset(&mut self, asked_by: Option<SettingId>) -> Result<(), Stop> {
         self.settings.begin_reset()?;
         self.finish_reset()?;
-        self.notify_set(SettingId::FACTORY_RESET, ReplyCode::Success);
+        if let Some(id) = asked_by {
+            self.notify_set(id, ReplyCode::Success);
+        }
         if self.link.is_some() && self.profile.behaviour.factory_reset_disconnects.value {
             self.drop_link();
             self.push(Output::Disconnect);

@@ -123,7 +123,8 @@ pub enum BandEvent {
     PairingTimedOut,
     /// The NFC channel is open.
     ChannelOpened,
-    /// The NFC channel is closed: by the phone with [`Status::Success`], by the band itself with another status.
+    /// The NFC channel is closed: by the phone or with its link, [`Status::Success`], or by the band itself with another
+    /// status.
     ChannelClosed { status: Status },
     /// The cards in the secure element have changed; this is the new list.
     CardsChanged { cards: Vec<CardEntry> },

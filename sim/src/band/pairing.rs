@@ -101,9 +101,9 @@ impl Band {
     }
 
     fn is_signed(&self, digest: &[u8; 32], signature: &[u8]) -> bool {
-        let pair = &self.profile.authentication.pairing_key_pair.value;
+        let public = &self.profile.authentication.pairing_public_key.value;
         let number = |bytes: &[u8]| BigUint::from_bytes_be(bytes);
-        let Ok(key) = RsaPublicKey::new(number(&pair.modulus), number(&pair.public_exponent)) else {
+        let Ok(key) = RsaPublicKey::new(number(&public.modulus), number(&public.public_exponent)) else {
             return false;
         };
         let scheme = Pkcs1v15Sign { hash_len: Some(digest.len()), prefix: DIGEST_INFO_SHA_256.into() };

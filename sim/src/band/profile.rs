@@ -2,7 +2,6 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -102,31 +101,20 @@ pub struct Authentication {
     pub pairing_algorithm: Marked<u8>,
     /// Hash that names the public key, 16 bytes.
     pub pairing_public_key_hash: Marked<Hex>,
-    /// The RSA key pair of signed pairing. The band uses the public half; the private one is what the vendor's cloud would hold.
-    pub pairing_key_pair: Marked<KeyPair>,
+    /// The RSA key that signed pairings must be signed with. Its private half is the cloud's.
+    pub pairing_public_key: Marked<PublicKey>,
     /// How long the wearer is asked.
     pub confirm_timeout: Marked<Period>,
 }
 
-/// An RSA key pair, big-endian numbers.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An RSA public key, big-endian numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KeyPair {
+pub struct PublicKey {
     /// n.
     pub modulus: Hex,
     /// e.
     pub public_exponent: Hex,
-    /// d.
-    pub private_exponent: Hex,
-    /// p and q.
-    pub primes: Vec<Hex>,
-}
-
-impl fmt::Debug for KeyPair {
-    /// Only the public half.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyPair {{ modulus: {}, public_exponent: {}, .. }}", self.modulus, self.public_exponent)
-    }
 }
 
 /// The APDU channel.

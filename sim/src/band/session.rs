@@ -56,9 +56,7 @@ pub(super) enum Channel {
 pub(super) enum Event {
     PowerOn,
     PowerLost,
-    Connected {
-        mtu: u16,
-    },
+    Connected { mtu: u16 },
     Disconnected,
     ResetButton,
     Confirm,
@@ -68,18 +66,9 @@ pub(super) enum Event {
     PairProbe,
     PairWithKey(AuthKey),
     RandomAsked(Dialect),
-    Answered {
-        dialect: Dialect,
-        block: [u8; 16],
-    },
-    AuthJunk {
-        command: u8,
-        code: ReplyCode,
-    },
-    Signed {
-        chunk: u8,
-        answer: SignedAnswer,
-    },
+    Answered { dialect: Dialect, block: [u8; 16] },
+    AuthJunk { command: u8, code: ReplyCode },
+    Signed { chunk: u8, answer: SignedAnswer },
     OpenChannel,
     CloseChannel,
     Fragment(Fragment),
@@ -87,31 +76,14 @@ pub(super) enum Event {
     ChannelJunk,
     ChannelTimeout,
     FactoryReset,
-    Set {
-        id: SettingId,
-        value: Vec<u8>,
-    },
-    Query {
-        command: u8,
-    },
-    ConfigJunk {
-        reply: config::Reply,
-    },
-    CardHint {
-        chunk: u8,
-        hint: AidCommand,
-    },
-    Transfer {
-        chunk: u8,
-    },
-    TransferJunk {
-        chunk: u8,
-        code: ReplyCode,
-    },
+    Set { id: SettingId, value: Vec<u8> },
+    Query { command: u8 },
+    ConfigJunk { reply: config::Reply },
+    CardHint { chunk: u8, hint: AidCommand },
+    Transfer { chunk: u8 },
+    TransferJunk { chunk: u8, code: ReplyCode },
     SetUser(UserSetting),
     SetTime(CurrentTime),
-    /// A write to a characteristic nothing is known about.
-    WriteOther,
 }
 
 /// Why a leaf stopped.
@@ -157,7 +129,7 @@ impl Band {
             (_, E::Disconnected) => self.drop_link(),
 
             // The wearer.
-            (_, E::ResetButton) => self.factory_reset()?,
+            (_, E::ResetButton) => self.factory_reset(None)?,
             (S::AwaitingConfirm(key), E::Confirm) => self.pair(&key)?,
             (S::AwaitingConfirm(_), E::Deny) => self.end_pairing(BandEvent::PairingDenied),
             (S::AwaitingConfirm(_), E::ConfirmTimeout) => self.end_pairing(BandEvent::PairingTimedOut),
@@ -218,7 +190,7 @@ impl Band {
             (_, E::FieldOn | E::ChannelTimeout) => {}
 
             // Everything else an authenticated phone may do.
-            (S::Authenticated(_), E::FactoryReset) => self.factory_reset()?,
+            (S::Authenticated(_), E::FactoryReset) => self.factory_reset(Some(SettingId::FACTORY_RESET))?,
             (S::Authenticated(_), E::Set { id, value }) => self.set(id, &value)?,
             (S::Authenticated(_), E::Query { command }) => self.answer_query(command),
             (S::Authenticated(_), E::CardHint { chunk, hint }) => {
@@ -380,7 +352,6 @@ impl Event {
             Self::TransferJunk { .. } => "malformed or unknown transfer",
             Self::SetUser(_) => "user setting",
             Self::SetTime(_) => "clock setting",
-            Self::WriteOther => "write",
         }
     }
 }

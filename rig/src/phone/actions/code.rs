@@ -1,10 +1,9 @@
 //! The confirmation code (R1, R2). It never crosses Bluetooth: the bank hears it first, and the band in its own time.
 
-use crate::cloud::api::{CardId, CardState, OtpMethod, Refusal, Reply, Request};
+use crate::cloud::api::{CardId, CardState, OtpMethod, Refusal, Reply, Request, Unit};
 
 use crate::phone::app::App;
 use crate::phone::cloud_request::Ask;
-use crate::phone::connection::{Ensure, Need};
 use crate::phone::io::Shown;
 use crate::phone::script::{Hint, Settle};
 use crate::phone::task::{Resume, Step, Value, Wake, call, done};
@@ -47,7 +46,6 @@ pub(in crate::phone) struct EnterCode {
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Beginning,
-    Identifying,
     Asking,
     Settling,
 }
@@ -55,11 +53,6 @@ enum Stage {
 impl EnterCode {
     pub(in crate::phone) const fn new(card: CardId, code: String) -> Self {
         Self { card, code, stage: Stage::Beginning }
-    }
-
-    fn ask(&mut self, app: &App) -> Result<Step, Refusal> {
-        self.stage = Stage::Asking;
-        call(Ask(Request::EnterCode { card: self.card.clone(), code: self.code.clone(), unit: app.unit()? }))
     }
 
     fn hint(&self, app: &App) -> Hint {
@@ -75,16 +68,10 @@ impl Resume for EnterCode {
         match self.stage {
             Stage::Beginning => {
                 app.may_use_cards()?;
-                if app.unit.is_some() {
-                    return self.ask(app);
-                }
-                // A phone that has never seen its band cannot name it to the bank.
-                self.stage = Stage::Identifying;
-                call(Ensure::new(Need::Agreed))
-            }
-            Stage::Identifying => {
-                wake.value()?;
-                self.ask(app)
+                self.stage = Stage::Asking;
+                // A phone that has not seen its band yet cannot name it; the bank takes the code all the same.
+                let unit = app.unit.clone().unwrap_or(Unit { serial: String::new(), cplc: Vec::new() });
+                call(Ask(Request::EnterCode { card: self.card.clone(), code: self.code.clone(), unit }))
             }
             Stage::Asking => {
                 let reply = wake.reply()?;

@@ -4,11 +4,12 @@
 //! gives them, newest first, as values without tags.
 
 use band_sim::wire::apdu::CApdu;
+use band_sim::wire::dol::Dol;
 use band_sim::wire::tag::{
     TAG_5F2A_TRANSACTION_CURRENCY_CODE, TAG_9A_TRANSACTION_DATE, TAG_9F02_AMOUNT_AUTHORISED, TAG_9F4D_LOG_ENTRY,
     TAG_9F4F_LOG_FORMAT, TAG_9F21_TRANSACTION_TIME, TAG_9F27_CID, TAG_9F36_ATC,
 };
-use band_sim::wire::tlv::{Tag, find, find_deep};
+use band_sim::wire::tlv::{find, find_deep};
 
 use crate::cloud::api::{CardId, Refusal};
 
@@ -30,7 +31,7 @@ pub(in crate::phone) struct History {
     card: CardId,
     sfi: u8,
     records: u8,
-    format: Vec<(Tag, usize)>,
+    format: Dol,
     entries: Vec<LogEntry>,
     stage: Stage,
 }
@@ -46,8 +47,8 @@ enum Stage {
 }
 
 impl History {
-    pub(in crate::phone) const fn new(card: CardId) -> Self {
-        Self { card, sfi: 0, records: 0, format: Vec::new(), entries: Vec::new(), stage: Stage::Beginning }
+    pub(in crate::phone) fn new(card: CardId) -> Self {
+        Self { card, sfi: 0, records: 0, format: Dol::default(), entries: Vec::new(), stage: Stage::Beginning }
     }
 
     fn agreed(&mut self, app: &App) -> Result<Step, Refusal> {
@@ -108,7 +109,7 @@ impl Resume for History {
             Stage::Selecting => self.selected(&accepted(wake)?),
             Stage::ReadingFormat => {
                 let answer = accepted(wake)?;
-                let format = find(&answer, TAG_9F4F_LOG_FORMAT).and_then(log_format);
+                let format = find(&answer, TAG_9F4F_LOG_FORMAT).and_then(|format| Dol::decode(format).ok());
                 self.format = format.ok_or(Refusal::UnexpectedStatusWord)?;
                 self.read_next()
             }
@@ -135,25 +136,10 @@ fn accepted(wake: Wake) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-/// Tags and lengths, without values.
-fn log_format(mut bytes: &[u8]) -> Option<Vec<(Tag, usize)>> {
-    let mut format = Vec::new();
-    while !bytes.is_empty() {
-        let (tag, rest) = Tag::decode(bytes).ok()?;
-        let (&length, rest) = rest.split_first()?;
-        format.push((tag, usize::from(length)));
-        bytes = rest;
-    }
-    Some(format)
-}
-
 /// What a record says of the fields the app shows; zeros for what it does not say.
-fn log_entry(format: &[(Tag, usize)], record: &[u8]) -> LogEntry {
+fn log_entry(format: &Dol, record: &[u8]) -> LogEntry {
     let mut entry = LogEntry { amount_minor: 0, currency: 0, date: [0; 3], time: [0; 3], atc: 0, cid: 0 };
-    let mut rest = record;
-    for &(tag, length) in format {
-        let Some((value, after)) = rest.split_at_checked(length) else { break };
-        rest = after;
+    for (tag, value) in format.split(record) {
         match tag {
             TAG_9F02_AMOUNT_AUTHORISED => entry.amount_minor = bcd(value),
             TAG_5F2A_TRANSACTION_CURRENCY_CODE => entry.currency = u16::try_from(bcd(value)).unwrap_or(0),

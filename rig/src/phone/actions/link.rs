@@ -11,7 +11,6 @@ use crate::phone::cloud_request::Ask;
 use crate::phone::connection::{Attribute, Authenticate, Ensure, Need};
 use crate::phone::io::{Notice, Shown};
 use crate::phone::pairing::Pair;
-use crate::phone::script::{Hint, RunJob};
 use crate::phone::task::{Resume, Step, Value, Wake, call, done};
 
 /// Connects, pairs or authenticates, sets the clock, binds the band to the account and brings it to agreement.
@@ -28,9 +27,6 @@ enum Linking {
     Reconnecting,
     Pairing,
     SettingTime,
-    Identifying,
-    Binding,
-    Cleaning,
     Agreeing,
 }
 
@@ -59,13 +55,16 @@ impl Link {
         call(Attribute::write(CharacteristicId::CURRENT_TIME, time.encode()))
     }
 
-    /// R11: without a Xiaomi account the band is linked all the same, but for no card.
-    fn agree(&mut self, app: &App) -> Result<Step, Refusal> {
-        if app.may_use_cards().is_err() {
-            return done(Value::Shown(Shown::Done));
-        }
+    /// R11: without a Xiaomi account the band is linked all the same, but bound for cards only once there is one.
+    fn bind(&mut self, app: &mut App) -> Result<Step, Refusal> {
+        app.bind_due = true;
+        app.link.agreed = false;
         self.stage = Linking::Agreeing;
-        call(Ensure::new(Need::Agreed))
+        if app.may_use_cards().is_ok() {
+            return call(Ensure::new(Need::Agreed));
+        }
+        app.notice(Notice::LinkXiaomiAccount);
+        call(Ensure::new(Need::Subscribed))
     }
 }
 
@@ -101,28 +100,7 @@ impl Resume for Link {
             }
             Linking::SettingTime => {
                 wake.value()?;
-                self.stage = Linking::Identifying;
-                // The channel and the configuration need their subscriptions before anything is asked over them.
-                call(Ensure::new(Need::Subscribed))
-            }
-            Linking::Identifying if !app.link.identified => {
-                wake.value()?;
-                call(Identify::new())
-            }
-            Linking::Identifying => {
-                wake.value()?;
-                self.stage = Linking::Binding;
-                call(Ask(Request::BindBand { unit: app.unit()? }))
-            }
-            Linking::Binding => {
-                let reply = wake.reply()?;
-                app.link.agreed = false;
-                self.stage = Linking::Cleaning;
-                call(RunJob::new(reply, Hint::None))
-            }
-            Linking::Cleaning => {
-                wake.value()?;
-                self.agree(app)
+                self.bind(app)
             }
             Linking::Agreeing => {
                 wake.value()?;
@@ -151,7 +129,7 @@ impl Unlink {
         Self { stage: Unlinking::Beginning }
     }
 
-    fn begin(&mut self, app: &App) -> Result<Step, Refusal> {
+    fn begin(&mut self, app: &mut App) -> Result<Step, Refusal> {
         if app.account.is_none() {
             return Err(Refusal::NotSignedIn);
         }
@@ -162,7 +140,7 @@ impl Unlink {
         call(Ensure::new(Need::Authenticated))
     }
 
-    fn count(&mut self, app: &App) -> Result<Step, Refusal> {
+    fn count(&mut self, app: &mut App) -> Result<Step, Refusal> {
         if app.may_use_cards().is_err() {
             return self.unbind(app);
         }
@@ -170,7 +148,10 @@ impl Unlink {
         call(Ask(Request::Cards { unit: app.unit()? }))
     }
 
-    fn unbind(&mut self, app: &App) -> Result<Step, Refusal> {
+    fn unbind(&mut self, app: &mut App) -> Result<Step, Refusal> {
+        if app.bind_due {
+            return forget(app);
+        }
         self.stage = Unlinking::Unbinding;
         call(Ask(Request::UnbindBand { unit: app.unit()? }))
     }
@@ -197,14 +178,20 @@ impl Resume for Unlink {
                     Ok(_) | Err(Refusal::BandNotBound | Refusal::BandOfAnotherAccount) => {}
                     Err(refusal) => return Err(refusal),
                 }
-                app.key = None;
-                app.unit = None;
-                app.cards.clear();
-                app.disconnect();
-                done(Value::Shown(Shown::Done))
+                forget(app)
             }
         }
     }
+}
+
+/// The phone knows the band no more.
+fn forget(app: &mut App) -> Result<Step, Refusal> {
+    app.key = None;
+    app.unit = None;
+    app.bind_due = false;
+    app.cards.clear();
+    app.disconnect();
+    done(Value::Shown(Shown::Done))
 }
 
 impl App {

@@ -148,7 +148,7 @@ impl Resume for RawWrite {
 }
 
 /// Whether the band answers writes to this characteristic (property W of its attribute table).
-fn takes_requests(characteristic: CharacteristicId) -> bool {
+pub(in crate::phone) fn takes_requests(characteristic: CharacteristicId) -> bool {
     const WRITES: [CharacteristicId; 14] = [
         CharacteristicId::FIRMWARE_CONTROL,
         CharacteristicId::NEW_ALERT,

@@ -107,6 +107,16 @@ fn a_code_goes_to_the_bank_before_anything_else() {
 }
 
 #[test]
+fn a_phone_that_has_not_seen_its_band_hands_the_code_in_all_the_same() {
+    let mut ladder = Ladder::new();
+    let unit = Unit { serial: String::new(), cplc: vec![] };
+    let request = Request::EnterCode { card: card_id("a"), code: "123456".into(), unit };
+    ladder.assert([user(enter_code())], [ask(request)]);
+    ladder.assert([reply(Reply::Done)], [connect()]);
+    ladder.assert([connect_failed()], [confirmed(false)]);
+}
+
+#[test]
 fn a_right_code_activates_the_card_on_the_band() {
     let mut ladder = Ladder::ready(&[card("a", CardState::WaitingForCode)]);
     ladder.assert([user(enter_code())], [hand_in_code()]);

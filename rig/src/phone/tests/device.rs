@@ -164,3 +164,19 @@ fn the_band_announces_its_mtu() {
     // Less than every link has: the least there is counts.
     ladder.assert([job_done(2, None)], [write(CHUNKED, "00 C2 00 06 1C 00 01 03 09 A0 00 00 00 04 10 10 00 01")]);
 }
+
+/// What the raw writes know of the attribute table is what the table says.
+#[test]
+fn raw_writes_use_what_the_characteristic_offers() {
+    use band_sim::wire::gatt::Property;
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/profiles/mi-smart-band-4-nfc.yaml");
+    let file = std::fs::read_to_string(file).expect("the profile");
+    let profile: band_sim::band::profile::BandProfile = serde_yaml::from_str(&file).expect("a profile");
+    for id in CharacteristicId::ALL {
+        let handle = profile.gatt.value_handle(id).expect("in the table");
+        let characteristic = profile.gatt.characteristic(handle).expect("in the table");
+        if characteristic.has(Property::Write) || characteristic.has(Property::WriteWithoutResponse) {
+            assert_eq!(crate::phone::actions::raw::takes_requests(*id), characteristic.has(Property::Write), "{id}");
+        }
+    }
+}

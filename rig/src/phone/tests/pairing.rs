@@ -149,6 +149,11 @@ fn a_link_lost_after_the_tap_keeps_the_key() {
     assert_eq!(ladder.phone.stored_key(), Some(new_key()));
 }
 
+#[test]
+fn a_band_that_is_asking_its_wearer_already_refuses() {
+    probed().assert([notify(AUTH, "10 01 02")], [fail(Refusal::PairingFailed)]);
+}
+
 /// After a factory reset the stored key opens nothing; linking the band again pairs it anew.
 #[test]
 fn a_band_that_was_reset_is_paired_anew() {
@@ -186,18 +191,36 @@ fn linking_the_band_needs_an_account() {
     ladder.assert([user(UserAction::LinkBand)], [fail(Refusal::NotSignedIn)]);
 }
 
-/// R11: the band is linked, for everything but cards.
+/// R11: the band is linked for everything but cards, and for cards once there is a Xiaomi account.
 #[test]
-fn without_a_xiaomi_account_the_band_is_linked_for_no_card() {
+fn a_band_linked_without_a_xiaomi_account_is_bound_when_there_is_one() {
     let mut ladder = Ladder::signed_out(PhoneConfig::default());
-    ladder.go([user(sign_in("bob")), signed_in("bob", None)]);
+    ladder.go([user(sign_in("alice")), signed_in("alice", None)]);
     let mut world = World::new(&[]);
     assert_eq!(ladder.play(&mut world, UserAction::LinkBand), Ok(Shown::Done));
-    let mut asked = world.seen.iter().filter_map(|output| match output {
-        Output::Cloud(envelope) => Some(&envelope.request),
-        _ => None,
-    });
-    assert_eq!(asked.next_back(), Some(&Request::BindBand { unit: unit() }));
+    assert!(world.seen.contains(&Output::Ui(Notice::LinkXiaomiAccount)));
+    let bind = ask(Request::BindBand { unit: unit() });
+    assert!(!world.seen.contains(&bind));
+    ladder.go([user(UserAction::LinkXiaomiAccount { xiaomi: AccountId("alice".into()) })]);
+    ladder.go([signed_in("alice", Some("alice")), user(UserAction::Refresh)]);
+    ladder.go([read_done(SERIAL, b"5f00d0c0ffee"), notify(NFC, "81 00"), notify(NFC, "83 9000 0200")]);
+    let cplc = [&[0x9F, 0x7F, 0x2A][..], &unit().cplc, &[0x90, 0x00]].concat();
+    ladder.assert(world::rapdu(&cplc), [bind]);
+    ladder.assert([reply(Reply::Done)], [sync()]);
+    // Once is enough.
+    ladder.go([reply(Reply::Done), cards(&[]), notify(NFC, "82 00")]);
+    ladder.assert([user(UserAction::Refresh)], [sync()]);
+}
+
+#[test]
+fn a_band_that_was_never_bound_is_unlinked_without_a_word_to_the_cloud() {
+    let mut ladder = Ladder::signed_out(PhoneConfig::default());
+    ladder.go([user(sign_in("alice")), signed_in("alice", None)]);
+    assert_eq!(ladder.play(&mut World::new(&[]), UserAction::LinkBand), Ok(Shown::Done));
+    let mut world = World::new(&[]);
+    assert_eq!(ladder.play(&mut world, UserAction::UnlinkBand), Ok(Shown::Done));
+    assert!(!world.seen.iter().any(|output| matches!(output, Output::Cloud(_))));
+    assert_eq!(ladder.phone.stored_key(), None);
 }
 
 /// R6: the app warns, and lets go of the band all the same.

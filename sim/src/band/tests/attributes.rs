@@ -1,5 +1,7 @@
 //! The attribute table: what reads, what writes, who is notified.
 
+use rsa::traits::PublicKeyParts;
+
 use super::*;
 
 // ---- the profile
@@ -40,11 +42,18 @@ fn what_notifies_can_be_subscribed_to_and_nothing_else() {
 }
 
 #[test]
-fn the_key_pair_of_the_profile_is_the_one_its_generator_makes() {
-    let key = signing_key();
-    assert!(key.validate().is_ok());
-    let hash = <sha1::Sha1 as sha1::Digest>::digest(&*PROFILE.authentication.pairing_key_pair.value.modulus);
+fn the_key_of_the_profile_is_the_public_half_of_the_clouds() {
+    let public = &PROFILE.authentication.pairing_public_key.value;
+    assert_eq!(public.modulus.0, SIGNING_KEY.n().to_bytes_be());
+    assert_eq!(public.public_exponent.0, SIGNING_KEY.e().to_bytes_be());
+    let hash = <sha1::Sha1 as sha1::Digest>::digest(&*public.modulus);
     assert_eq!(PROFILE.authentication.pairing_public_key_hash.value[..], hash[..16]);
+}
+
+// The secure element's own tests use its default profile.
+#[test]
+fn the_secure_element_of_the_profile_is_the_default_one() {
+    assert_eq!(PROFILE.secure_element, crate::card::profile::CardProfile::default());
 }
 
 #[test]

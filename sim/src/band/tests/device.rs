@@ -191,7 +191,7 @@ fn a_name_from_the_phone_is_shown_and_a_hint_never_makes_a_card() {
     let told = bench.transfer(chunked::Kind::Config, &name(host::instance(1), "Salary"));
     assert_eq!(told[1], "event CardsChanged [Salary 0434 Deactivated]");
     let told = bench.transfer(chunked::Kind::Config, &name(host::instance(2), "Ghost"));
-    assert_eq!(told, ["notify H:0020 10 00 82 01 01"]);
+    assert_eq!(told, ["notify H:0020 10 00 C2 01 01"]);
     assert_eq!(bench.band.card_list().len(), 1);
     bench.outputs(Input::PowerLost);
     bench.outputs(Input::PowerOn);

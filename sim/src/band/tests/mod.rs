@@ -6,7 +6,8 @@ use alloc::vec;
 use core::time::Duration;
 use std::sync::LazyLock;
 
-use rsa::{BigUint, Pkcs1v15Sign, RsaPrivateKey};
+use rsa::pkcs1::DecodeRsaPrivateKey;
+use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 
 use super::*;
 use crate::card::host::{self, Host};
@@ -240,19 +241,15 @@ fn card_words(cards: &[CardEntry]) -> String {
     format!("[{}]", cards.iter().map(card).collect::<Vec<_>>().join(", "))
 }
 
-fn signing_key() -> RsaPrivateKey {
-    let pair = &PROFILE.authentication.pairing_key_pair.value;
-    let number = |bytes: &Hex| BigUint::from_bytes_be(bytes);
-    let primes = pair.primes.iter().map(number).collect();
-    let (n, e, d) = (number(&pair.modulus), number(&pair.public_exponent), number(&pair.private_exponent));
-    RsaPrivateKey::from_components(n, e, d, primes).unwrap()
-}
+/// The private half of the key in the profile.
+static SIGNING_KEY: LazyLock<RsaPrivateKey> =
+    LazyLock::new(|| RsaPrivateKey::from_pkcs1_pem(include_str!("../../../../fixtures/keys/pairing.pem")).unwrap());
 
 /// What the vendor's cloud does.
 fn sign(digest: &[u8; 32]) -> Vec<u8> {
     let prefix = hex("30 31 30 0D 06 09 60 86 48 01 65 03 04 02 01 05 00 04 20");
     let scheme = Pkcs1v15Sign { hash_len: Some(32), prefix: prefix.into() };
-    signing_key().sign(scheme, digest).unwrap()
+    SIGNING_KEY.sign(scheme, digest).unwrap()
 }
 
 /// Probe, random number, signature, up to the question on the display. Gives the key.

@@ -27,8 +27,8 @@ fn events(bench: &Bench) -> Vec<(String, Event)> {
         ("", Event::FieldOn),
         ("", Event::PairProbe),
         ("", Event::PairWithKey(KEY)),
-        ("", Event::RandomAsked(auth::Dialect::Plain)),
-        ("", Event::RandomAsked(auth::Dialect::Crypt)),
+        (" (02)", Event::RandomAsked(auth::Dialect::Plain)),
+        (" (82)", Event::RandomAsked(auth::Dialect::Crypt)),
         (" (right)", answered(pairing::answer(&KEY, &random))),
         (" (wrong)", answered([0xEE; 16])),
         ("", Event::AuthJunk { command: 0x77, code: ReplyCode::UnknownCommand }),
@@ -51,7 +51,6 @@ fn events(bench: &Bench) -> Vec<(String, Event)> {
         ("", Event::TransferJunk { chunk: 0xC9, code: ReplyCode::UnknownCommand }),
         (" (goal)", Event::SetUser(UserSetting::Goal(8000))),
         ("", Event::SetTime(CurrentTime::from_unix_micros(EPOCH, 4))),
-        ("", Event::WriteOther),
     ];
     events.into_iter().map(|(form, event)| (format!("{}{form}", event.name()), event)).collect()
 }

@@ -1,0 +1,60 @@
+# Steps that count themselves, for `./test` and `.ci/run`: each is run to its end, none hides another's failure.
+# shellcheck shell=bash
+
+passed=0 failed=0 skipped=0
+problems=()
+logs=${CARGO_TARGET_DIR:-target}/step-logs
+mkdir -p "$logs"
+
+heading() { printf '\n=== %s\n' "$*"; }
+
+# step NAME COMMAND…: passes when the command does and no line of its log says ERROR.
+step() {
+    local name=$1 log status errors start=$SECONDS
+    shift
+    log=$logs/$(printf '%s' "$name" | tr -c 'A-Za-z0-9' '-').log
+    heading "$name: $*"
+    "$@" </dev/null 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    errors=$(grep -cw ERROR "$log")
+    if [ "$status" -ne 0 ]; then
+        failed=$((failed + 1))
+        problems+=("FAILED  $name: exit code $status, log in $log")
+    elif [ "$errors" -ne 0 ]; then
+        failed=$((failed + 1))
+        problems+=("FAILED  $name: log lines that say ERROR: $errors, see $log")
+    else
+        passed=$((passed + 1))
+        printf -- '--- %s: passed in %d s\n' "$name" "$((SECONDS - start))"
+        return 0
+    fi
+    printf -- '--- %s\n' "${problems[-1]}"
+    return 1
+}
+
+# skip NAME REASON…: what could not be tried is counted, never green.
+skip() {
+    local name=$1
+    shift
+    skipped=$((skipped + 1))
+    problems+=("SKIPPED $name: $*")
+    printf '\n!!! SKIPPED %s: %s\n' "$name" "$*"
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    else
+        sudo -n "$@"
+    fi
+}
+
+# finish: what needs a look, then the line for log readers. Fails when a step failed.
+finish() {
+    printf '\n'
+    if [ "${#problems[@]}" -ne 0 ]; then
+        printf '%s\n' "${problems[@]}"
+    fi
+    printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+    [ "$failed" -eq 0 ]
+}
