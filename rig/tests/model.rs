@@ -22,6 +22,7 @@ use bandrig::station::fixtures::Fixtures;
 use bandrig::station::recorder::Recorder;
 use bandrig::terminal::io::{Outcome, Purchase};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
 /// Seven products, so that six can be in the band and a seventh be refused.
@@ -167,6 +168,7 @@ fn a_world() -> World {
         phone: PhoneConfig::default(),
         timing,
         network: Duration::ZERO,
+        contactless: Duration::ZERO,
         reaction: Duration::ZERO,
         epoch_unix_us: 1_767_268_800_000_000,
     };
@@ -325,7 +327,7 @@ impl System {
         };
         let account = AccountId(ACCOUNTS[self.model.account()].to_owned());
         let cloud = self.world.cloud();
-        let bank = cloud.cards_of(&account);
+        let bank = cloud.cards_of(self.world.now(), &account);
         let counters = |view: &CardView| {
             (view.card.clone(), cloud.history_of(&view.card).iter().map(|entry| entry.atc).collect::<Vec<_>>())
         };
@@ -342,12 +344,20 @@ impl System {
         Seen {
             app,
             bank,
-            band: band.card_list().iter().map(|entry| entry.aid.clone()).collect(),
+            band: band.card_list().iter().map(|entry| entry.aid.to_vec()).collect(),
             applets: band.card().applets().len(),
             counters,
             logs,
         }
     }
+}
+
+/// The seed of all lives: another one with `BANDRIG_MODEL_SEED=7 cargo test -p bandrig --test model`.
+fn config() -> ProptestConfig {
+    let seed = std::env::var("BANDRIG_MODEL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    let cases = std::env::var("BANDRIG_MODEL_LIVES").ok().and_then(|lives| lives.parse().ok()).unwrap_or(64);
+    println!("repeat with: BANDRIG_MODEL_SEED={seed} BANDRIG_MODEL_LIVES={cases} cargo test -p bandrig --test model");
+    ProptestConfig { cases, max_shrink_iters: 2_000, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..ProptestConfig::default() }
 }
 
 #[test]
@@ -356,10 +366,9 @@ fn six_cards_are_the_most() {
 }
 
 prop_state_machine! {
-    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
-    /// A failure prints the seed line to put into `rig/tests/model.proptest-regressions`; `cargo test -p bandrig --test model`
-    /// then repeats it first.
+    /// A failure prints the shortest life that breaks a rule, and the command that repeats it.
     #[test]
     fn any_life_of_a_band_keeps_the_rules(sequential 1..40 => System);
 }

@@ -41,7 +41,7 @@ use band_sim::time::Instant;
 
 use account::{AccountRecord, Accounts};
 use api::{
-    AccountId, AppVersion, Authorisation, AuthorisationReply, CardId, CardView, Envelope, JobId, OtpMethod, Refusal,
+    AccountId, AppVersion, Authorisation, AuthorisationReply, BankEntry, CardId, CardView, Envelope, JobId, OtpMethod, Refusal,
     Reply, Request, ScriptAnswer, Sms, Unit,
 };
 use bank::{Bank, BankSettings, CardKey, Phase};
@@ -141,6 +141,12 @@ impl Cloud {
     #[must_use]
     pub fn cards_of(&self, now: Instant, account: &AccountId) -> Vec<CardView> {
         self.units.values().flat_map(|unit| self.views(now, account, unit)).collect()
+    }
+
+    /// The bank's record of a confirmed card, newest first; empty for any other.
+    #[must_use]
+    pub fn history_of(&self, card: &CardId) -> Vec<BankEntry> {
+        self.bank.find(card).and_then(|card| self.bank.history(card.key)).unwrap_or_default()
     }
 
     /// All card and token numbers: what no output may show in full.

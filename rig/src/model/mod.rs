@@ -284,12 +284,9 @@ impl Model {
     }
 
     fn remove(&mut self, at: usize) -> Expected {
-        if self.cards[at].deleting {
-            return Expected::Refused(Refusal::UnknownCard);
-        }
         if self.in_reach {
-            self.seen();
             self.cards.remove(at);
+            self.seen();
         } else {
             self.cards[at].deleting = true;
         }
@@ -302,11 +299,12 @@ impl Model {
             return Expected::Refused(Refusal::OutOfReach);
         }
         self.seen();
-        let (mut confirmed, others): (Vec<Card>, Vec<Card>) = self.cards.drain(..).partition(|card| card.confirmed);
-        if !confirmed.is_empty() {
-            let by = by % confirmed.len();
-            confirmed.rotate_left(by);
+        if !self.cards.iter().any(|card| card.confirmed) {
+            return Expected::Refused(Refusal::BadOrder);
         }
+        let (mut confirmed, others): (Vec<Card>, Vec<Card>) = self.cards.drain(..).partition(|card| card.confirmed);
+        let by = by % confirmed.len();
+        confirmed.rotate_left(by);
         self.cards = confirmed.into_iter().chain(others).collect();
         Expected::Ok
     }

@@ -28,6 +28,9 @@ use crate::station::recorder::Recorder;
 /// One way through the network. No source states it: `assumed`.
 const NETWORK: Duration = Duration::from_millis(40);
 
+/// One way between reader and band, per APDU, until the air interface is modelled. `assumed`.
+const CONTACTLESS: Duration = Duration::from_millis(5);
+
 /// How fast a person taps the band that asks. `assumed`.
 const REACTION: Duration = Duration::from_secs(1);
 
@@ -46,7 +49,7 @@ pub(super) fn stage(case: &Case, fixtures: &Arc<Fixtures>, rng: Rng, mut recorde
         None => NETWORK,
     };
     let world = world(
-        Ground { fixtures, profile, bank, phone, timing, network, reaction: REACTION, epoch_unix_us },
+        Ground { fixtures, profile, bank, phone, timing, network, contactless: CONTACTLESS, reaction: REACTION, epoch_unix_us },
         &rng,
         recorder,
     );
@@ -68,6 +71,8 @@ pub struct Ground<'a> {
     pub timing: Timing,
     /// One way through the network.
     pub network: Duration,
+    /// One way between reader and band, per APDU.
+    pub contactless: Duration,
     /// How fast a person taps the band that asks.
     pub reaction: Duration,
     /// Microseconds since 1970 at power-on.
@@ -77,7 +82,7 @@ pub struct Ground<'a> {
 /// A world at power-on.
 #[must_use]
 pub fn world(ground: Ground<'_>, rng: &Rng, mut recorder: Recorder) -> World {
-    let Ground { fixtures, profile, bank, phone, timing, network, reaction, epoch_unix_us } = ground;
+    let Ground { fixtures, profile, bank, phone, timing, network, contactless, reaction, epoch_unix_us } = ground;
     let band = Band::new(Arc::clone(&profile), rng.fork("band"), epoch_unix_us);
     let config = CloudConfig {
         accounts: fixtures.accounts.clone(),
@@ -91,7 +96,7 @@ pub fn world(ground: Ground<'_>, rng: &Rng, mut recorder: Recorder) -> World {
     let cloud = Cloud::new(config, rng.fork("cloud"));
     recorder.hide(&cloud);
     let phone = Phone::new(phone, rng.fork("phone"));
-    let parts = Parts { profile, band, cloud, phone, timing, network, reaction, epoch_unix_us, rng: rng.clone() };
+    let parts = Parts { profile, band, cloud, phone, timing, network, contactless, reaction, epoch_unix_us, rng: rng.clone() };
     World::new(parts, recorder)
 }
 

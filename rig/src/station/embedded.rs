@@ -53,6 +53,8 @@ pub struct Parts {
     pub timing: Timing,
     /// One way through the network, phone or shop to cloud.
     pub network: Duration,
+    /// One way between reader and band, per APDU.
+    pub contactless: Duration,
     /// How fast a person taps the band that asks, or types a PIN.
     pub reaction: Duration,
     /// Microseconds since 1970 at power-on.
@@ -154,8 +156,6 @@ const MOST_TURNS: u32 = 200_000;
 const ACTION_DEADLINE: Duration = Duration::from_secs(1800);
 /// How long a payment may take in virtual time.
 const TAP_DEADLINE: Duration = Duration::from_secs(300);
-/// One way between reader and band, per APDU; a placeholder constant, `assumed`.
-const CONTACTLESS_LATENCY: Duration = Duration::from_millis(5);
 
 /// All roles, the links between them, and the clock.
 #[derive(Clone, Debug)]
@@ -174,6 +174,7 @@ pub struct World {
     phone_wait: Option<Instant>,
     terminal_wait: Option<Instant>,
     network: Duration,
+    contactless: Duration,
     reaction: Duration,
     in_reach: bool,
     band_was_powered: bool,
@@ -218,6 +219,7 @@ impl World {
             phone_wait: None,
             terminal_wait: None,
             network: parts.network,
+            contactless: parts.contactless,
             reaction: parts.reaction,
             in_reach: true,
             band_was_powered: true,
@@ -449,7 +451,7 @@ impl World {
     /// The band is held to a reader and one raw command is sent; no terminal decides anything.
     pub fn raw_contactless(&mut self, commands: &[Vec<u8>]) -> Vec<Vec<u8>> {
         self.band_input(BandInput::Field { on: true }, None);
-        let answers = commands.iter().map(|command| self.contactless(command.clone()).unwrap_or_default()).collect();
+        let answers = commands.iter().map(|command| self.exchange_contactless(command.clone()).unwrap_or_default()).collect();
         self.band_input(BandInput::Field { on: false }, None);
         self.settle();
         answers
@@ -742,7 +744,7 @@ impl World {
     fn drain_terminal(&mut self) {
         while let Some(terminal) = &mut self.terminal {
             match terminal.poll() {
-                TerminalOutput::Command(command) => self.later(CONTACTLESS_LATENCY, Arrival::TerminalCommand(command)),
+                TerminalOutput::Command(command) => self.later(self.contactless, Arrival::TerminalCommand(command)),
                 TerminalOutput::Online(request) => {
                     if self.tap.online {
                         self.later(self.network, Arrival::Authorise(Box::new(request)));
@@ -784,11 +786,11 @@ impl World {
 
     fn answer_to_terminal(&mut self, answer: Vec<u8>) {
         self.recorder.contactless_answer(self.now, &answer);
-        self.later(CONTACTLESS_LATENCY, Arrival::ToTerminal(TerminalInput::Answer(answer)));
+        self.later(self.contactless, Arrival::ToTerminal(TerminalInput::Answer(answer)));
     }
 
     /// One raw exchange, past the queue.
-    fn contactless(&mut self, command: Vec<u8>) -> Option<Vec<u8>> {
+    fn exchange_contactless(&mut self, command: Vec<u8>) -> Option<Vec<u8>> {
         self.recorder.contactless_command(&command);
         self.band.handle(self.now, BandInput::Contactless(command));
         let mut answer = None;
