@@ -181,7 +181,9 @@ impl InProcess {
         self.faults.lose();
         self.seen.push_back(Att { op: AttOp::Disconnect, characteristic: None, value: vec![], error: None });
         self.hops.push_back((now, Hop::ToBand(BandInput::Disconnected, None)));
-        self.hops.push_back((now + notice, Hop::ToPhone(LinkEvent::Disconnected)));
+        // What is on its way to the phone arrives first.
+        let noticed = (now + notice).max(self.last_arrival[Direction::ToPhone as usize]);
+        self.hops.push_back((noticed, Hop::ToPhone(LinkEvent::Disconnected)));
     }
 
     /// How long the other side takes to notice a band that is gone.

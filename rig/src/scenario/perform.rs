@@ -472,7 +472,7 @@ impl Stage {
             disagreement: disagreement(&app, &band, &bank),
             applets: u32::try_from(self.world.band().card().applets().len()).unwrap_or(u32::MAX),
             messages: u32::try_from(self.world.inbox().len()).unwrap_or(u32::MAX),
-            linked: self.world.band().is_linked(),
+            linked: self.world.band().is_paired(),
             app,
             band,
             bank,

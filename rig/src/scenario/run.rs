@@ -4,7 +4,7 @@
 //! happened. A sweep runs up to the swept step once, then clones the world there and runs the rest for every point at which the
 //! fault can strike: each point is the same case in everything but the fault.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -469,6 +469,3 @@ fn place(point: Point) -> Where {
         PointKind::Request => Where::Request(nth),
     }
 }
-
-/// Settings of a case by the name a duration may use.
-pub(super) type Settings = BTreeMap<super::units::Setting, Duration>;

@@ -420,7 +420,10 @@ impl World {
     pub fn set_reach(&mut self, in_reach: bool) {
         self.in_reach = in_reach;
         if !in_reach {
-            self.break_link(self.link.supervision());
+            let notice = self.link.supervision();
+            self.break_link(notice);
+            // Gone is what both sides have noticed.
+            return self.wait(notice);
         }
         self.settle();
     }
@@ -437,7 +440,10 @@ impl World {
             return;
         }
         self.band_input(if on { BandInput::PowerOn } else { BandInput::PowerLost }, None);
-        self.settle();
+        if on {
+            return self.settle();
+        }
+        self.wait(self.link.supervision());
     }
 
     /// The band is held to a reader and one raw command is sent; no terminal decides anything.

@@ -230,8 +230,24 @@ fn masked(masker: &Masker, value: &impl Serialize) -> String {
 }
 
 fn one_line(value: serde_json::Value) -> String {
-    match value {
+    match hexed(value) {
         serde_json::Value::String(word) => word,
         other => other.to_string(),
+    }
+}
+
+/// Lists of bytes as hex: nobody reads them in decimal.
+fn hexed(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Array(items) => {
+            let byte = |item: &Value| item.as_u64().and_then(|number| u8::try_from(number).ok());
+            match items.iter().map(byte).collect::<Option<Vec<u8>>>() {
+                Some(bytes) if !bytes.is_empty() => Value::String(decode::spaced_hex(&bytes)),
+                _ => Value::Array(items.into_iter().map(hexed).collect()),
+            }
+        }
+        Value::Object(fields) => Value::Object(fields.into_iter().map(|(name, field)| (name, hexed(field))).collect()),
+        other => other,
     }
 }
