@@ -32,7 +32,7 @@ pub(super) fn list(selection: &Selection, json: bool) -> u8 {
 
 /// The JSON schema of scenario files.
 pub(super) fn schema() -> u8 {
-    print_json(&serde_json::json!({}))
+    print_json(&crate::scenario::schema::schema())
 }
 
 fn print_json(value: &impl Serialize) -> u8 {
