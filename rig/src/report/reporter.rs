@@ -51,7 +51,7 @@ pub enum ReportError {
 impl std::fmt::Display for ReportError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Write(error) => error.fmt(f),
+            Self::Write(error) => write!(f, "failed to {error}"),
             Self::Order(error) => error.fmt(f),
         }
     }
