@@ -357,7 +357,13 @@ fn config() -> ProptestConfig {
     let seed = std::env::var("BANDRIG_MODEL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
     let cases = std::env::var("BANDRIG_MODEL_LIVES").ok().and_then(|lives| lives.parse().ok()).unwrap_or(64);
     println!("repeat with: BANDRIG_MODEL_SEED={seed} BANDRIG_MODEL_LIVES={cases} cargo test -p bandrig --test model");
-    ProptestConfig { cases, max_shrink_iters: 2_000, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases,
+        max_shrink_iters: 2_000,
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 #[test]

@@ -331,7 +331,7 @@ fn a_card_is_added_activated_paid_with_and_removed() {
     let Reply::History { entries } = bench.ask(Request::History { card: card.clone() }) else { panic!("history") };
     assert_eq!((entries.len(), entries[0].amount_minor, entries[0].currency, entries[0].approved), (1, 420, 978, true));
     assert_eq!(entries[0].at_unix_s, 1_750_000_001);
-    assert_eq!(bench.cloud.funds(&card), Some(100_000 - 420));
+    assert_eq!(bench.cloud.funds(&card), Some(1_000_000 - 420));
     bench.remove(&card);
     assert!(bench.card.applets().is_empty() && bench.cards().is_empty());
     assert_eq!(bench.pay(100), None);

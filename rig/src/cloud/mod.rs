@@ -41,8 +41,8 @@ use band_sim::time::Instant;
 
 use account::{AccountRecord, Accounts};
 use api::{
-    AccountId, AppVersion, Authorisation, AuthorisationReply, BankEntry, CardId, CardView, Envelope, JobId, OtpMethod, Refusal,
-    Reply, Request, ScriptAnswer, Sms, Unit,
+    AccountId, AppVersion, Authorisation, AuthorisationReply, BankEntry, CardId, CardView, Envelope, JobId, OtpMethod,
+    Refusal, Reply, Request, ScriptAnswer, Sms, Unit,
 };
 use bank::{Bank, BankSettings, CardKey, Phase};
 use job::{Context, Job, Progress, Task};

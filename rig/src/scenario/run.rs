@@ -265,7 +265,7 @@ impl Run<'_> {
         // Under a fault of the sweep the step may end either way; what must hold is what the following steps say.
         let mismatches = if struck.is_some() { vec![] } else { matcher::compare(step, &got) };
         let now = stage.world.now();
-        let shown = serde_json::to_value(&got).unwrap_or_default();
+        let shown = stage.world.recorder().masked(&got);
         stage
             .world
             .recorder()

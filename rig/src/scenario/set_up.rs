@@ -49,7 +49,17 @@ pub(super) fn stage(case: &Case, fixtures: &Arc<Fixtures>, rng: Rng, mut recorde
         None => NETWORK,
     };
     let world = world(
-        Ground { fixtures, profile, bank, phone, timing, network, contactless: CONTACTLESS, reaction: REACTION, epoch_unix_us },
+        Ground {
+            fixtures,
+            profile,
+            bank,
+            phone,
+            timing,
+            network,
+            contactless: CONTACTLESS,
+            reaction: REACTION,
+            epoch_unix_us,
+        },
         &rng,
         recorder,
     );
@@ -96,7 +106,8 @@ pub fn world(ground: Ground<'_>, rng: &Rng, mut recorder: Recorder) -> World {
     let cloud = Cloud::new(config, rng.fork("cloud"));
     recorder.hide(&cloud);
     let phone = Phone::new(phone, rng.fork("phone"));
-    let parts = Parts { profile, band, cloud, phone, timing, network, contactless, reaction, epoch_unix_us, rng: rng.clone() };
+    let parts =
+        Parts { profile, band, cloud, phone, timing, network, contactless, reaction, epoch_unix_us, rng: rng.clone() };
     World::new(parts, recorder)
 }
 

@@ -451,7 +451,8 @@ impl World {
     /// The band is held to a reader and one raw command is sent; no terminal decides anything.
     pub fn raw_contactless(&mut self, commands: &[Vec<u8>]) -> Vec<Vec<u8>> {
         self.band_input(BandInput::Field { on: true }, None);
-        let answers = commands.iter().map(|command| self.exchange_contactless(command.clone()).unwrap_or_default()).collect();
+        let answers =
+            commands.iter().map(|command| self.exchange_contactless(command.clone()).unwrap_or_default()).collect();
         self.band_input(BandInput::Field { on: false }, None);
         self.settle();
         answers

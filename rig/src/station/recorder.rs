@@ -77,6 +77,13 @@ impl Recorder {
         self.events.push(Event { case: self.case, at_us: now.as_micros(), kind });
     }
 
+    /// A value for the report, with everything secret in it masked.
+    pub fn masked(&self, value: &impl Serialize) -> serde_json::Value {
+        let mut value = serde_json::to_value(value).unwrap_or_default();
+        self.masker.json(&mut value);
+        value
+    }
+
     /// Everything that was written down.
     #[must_use]
     pub fn into_events(self) -> Vec<Event> {
@@ -130,7 +137,7 @@ impl Recorder {
     }
 
     fn apdu(&mut self, now: Instant, via: Via, command: &[u8], response: &[u8]) {
-        let (command, response) = (self.masker.hex(command), self.masker.hex(response));
+        let (command, response) = (self.masker.command(command), self.masker.response(response));
         self.note(now, Kind::Apdu { via, command, response });
     }
 
@@ -187,7 +194,7 @@ impl Recorder {
     pub fn done(&mut self, now: Instant, result: &Result<Shown, Refusal>) {
         self.trace(now, |masker| Kind::App {
             text: match result {
-                Ok(Shown::Answer { rapdu }) => format!("answer {}", masker.hex(rapdu)),
+                Ok(Shown::Answer { rapdu }) => format!("answer {}", masker.response(rapdu)),
                 Ok(Shown::Notifications { .. }) => "notifications".to_owned(),
                 Ok(it) => masker.text(&shown(it)).into_owned(),
                 Err(refusal) => match refusal.number() {
