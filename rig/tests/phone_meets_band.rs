@@ -144,7 +144,7 @@ impl Bench {
         let mut done = None;
         self.phone.handle(self.now, input);
         for _ in 0..MAX_STEPS {
-            if let Some(input) = self.from_band() {
+            if let Some(input) = self.next_from_band() {
                 self.phone.handle(self.now, input);
                 continue;
             }
@@ -231,7 +231,7 @@ impl Bench {
     }
 
     /// What the band says next, as the link tells the phone.
-    fn from_band(&mut self) -> Option<Input> {
+    fn next_from_band(&mut self) -> Option<Input> {
         loop {
             match self.band.poll() {
                 BandOutput::Wait(_) => return None,

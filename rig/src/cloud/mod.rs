@@ -8,7 +8,7 @@
 //! | confirmation codes | [`code`] |
 //! | tokens, suspension, deletion | [`bank`] |
 //! | online authorisation | `authorise`, over [`cvn`] and [`crypto`] |
-//! | what is in which band | [`unit`] |
+//! | what is in which band | [`mod@unit`] |
 //! | scripts | `job` (what next), `tsm` (the commands), `perso` (their content), [`scp03_host`] (their wrapping) |
 //! | first pairing | [`pairing`] |
 //! | warranty | [`warranty`] |

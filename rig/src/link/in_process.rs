@@ -144,7 +144,7 @@ impl InProcess {
 
     /// The band notifies.
     pub fn handle_notification(&mut self, now: Instant, characteristic: CharacteristicId, value: Vec<u8>) {
-        self.to_phone(now, Att { op: AttOp::Notify, characteristic: Some(characteristic), value, error: None });
+        self.deliver_to_phone(now, Att { op: AttOp::Notify, characteristic: Some(characteristic), value, error: None });
     }
 
     /// The band answers a read.
@@ -158,7 +158,7 @@ impl InProcess {
             Ok(value) => (value, None),
             Err(error) => (vec![], Some(error)),
         };
-        self.to_phone(now, Att { op: AttOp::Read, characteristic: Some(characteristic), value, error });
+        self.deliver_to_phone(now, Att { op: AttOp::Read, characteristic: Some(characteristic), value, error });
     }
 
     /// The band answers a write with response, or a subscription.
@@ -169,7 +169,7 @@ impl InProcess {
         characteristic: CharacteristicId,
         reply: Result<(), AttError>,
     ) {
-        self.to_phone(now, Att { op, characteristic: Some(characteristic), value: vec![], error: reply.err() });
+        self.deliver_to_phone(now, Att { op, characteristic: Some(characteristic), value: vec![], error: reply.err() });
     }
 
     /// The link breaks now; the phone notices after `notice`.
@@ -244,7 +244,7 @@ impl InProcess {
         }
     }
 
-    fn to_phone(&mut self, now: Instant, att: Att) {
+    fn deliver_to_phone(&mut self, now: Instant, att: Att) {
         if !self.connected {
             return;
         }

@@ -235,16 +235,15 @@ impl<'a> Checker<'a> {
     }
 
     fn add_card(&mut self, step: &'a Step, alias: &'a At<String>) {
-        if step.repeat.as_ref().is_some_and(|repeat| repeat.value > 1) {
-            self.error(
-                FileError::at(&step.at, format!("`repeat` would call several cards `{}`", alias.value))
-                    .hint("write the steps out"),
-            );
-        }
         // A refused card does not exist, so its name stays free.
-        if step.expect.as_ref().is_none_or(|expect| expect.refused.is_none()) {
-            self.introduce(alias);
+        if step.expect.as_ref().is_some_and(|expect| expect.refused.is_some()) {
+            return;
         }
+        if step.repeat.as_ref().is_some_and(|repeat| repeat.value > 1) {
+            let error = FileError::at(&step.at, format!("`repeat` would call several cards `{}`", alias.value));
+            self.error(error.hint("write the steps out"));
+        }
+        self.introduce(alias);
     }
 
     fn introduce(&mut self, alias: &'a At<String>) {
@@ -312,6 +311,7 @@ impl<'a> Checker<'a> {
             Fault::Disconnect(it) => (FaultKind::Disconnect, &it.at),
             Fault::PowerLoss(it) => (FaultKind::PowerLoss, &it.at),
             Fault::LeaveForeground(it) => (FaultKind::LeaveForeground, &it.at),
+            Fault::FactoryReset(it) => (FaultKind::FactoryReset, &it.at),
             Fault::CloudLost(it) => (FaultKind::CloudLost, &it.at),
             Fault::Delay(it) => {
                 self.duration(&it.by);

@@ -26,6 +26,8 @@ pub enum Fault {
     PowerLoss(FaultAt),
     /// The app leaves the foreground just before the message or request (R10). It returns after the step.
     LeaveForeground(FaultAt),
+    /// Somebody resets the band on the band itself, just after the message or before the request (R6).
+    FactoryReset(FaultAt),
     /// The cloud is not reached by this request.
     CloudLost(FaultAt),
 }
@@ -66,6 +68,8 @@ pub enum FaultKind {
     PowerLoss,
     /// The app leaves the foreground (R10).
     LeaveForeground,
+    /// Somebody resets the band on the band itself (R6).
+    FactoryReset,
     /// The cloud is not reached.
     CloudLost,
 }
@@ -82,6 +86,7 @@ impl FaultKind {
             Self::Disconnect => "disconnect",
             Self::PowerLoss => "power_loss",
             Self::LeaveForeground => "leave_foreground",
+            Self::FactoryReset => "factory_reset",
             Self::CloudLost => "cloud_lost",
         }
     }
@@ -94,7 +99,7 @@ impl FaultKind {
                 &[PointKind::ToBand, PointKind::ToPhone]
             }
             Self::PowerLoss => &[PointKind::ToBand, PointKind::ToPhone, PointKind::NvmWrite],
-            Self::LeaveForeground => &[PointKind::ToBand, PointKind::ToPhone, PointKind::Request],
+            Self::LeaveForeground | Self::FactoryReset => &[PointKind::ToBand, PointKind::ToPhone, PointKind::Request],
             Self::CloudLost => &[PointKind::Request],
         }
     }

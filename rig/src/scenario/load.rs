@@ -496,18 +496,20 @@ fn own_vars(document: &Node, errors: &mut Vec<FileError>) -> BTreeMap<String, No
     entries.iter().map(|(name, value)| (name.key().to_owned(), value.clone())).collect()
 }
 
-/// Gives each case of a matrix its own id.
+/// Gives each case of a matrix its own id: as many of the row's variables as tell the rows apart.
 fn name_rows(cases: &mut [Case], rows: &[Row]) {
-    if rows.len() != cases.len() || rows.first().is_none_or(Vec::is_empty) {
+    let variables = rows.first().map_or(0, Vec::len);
+    if rows.len() != cases.len() || variables == 0 {
         return;
     }
-    let labels: Vec<_> = rows.iter().map(matrix::label).collect();
-    let unique = labels.iter().collect::<BTreeSet<_>>().len() == labels.len();
-    for (number, (case, label)) in cases.iter_mut().zip(labels).enumerate() {
-        case.id = match (unique && !label.is_empty(), label.is_empty()) {
-            (true, _) => format!("{}[{label}]", case.path),
-            (false, true) => format!("{}[row={}]", case.path, number + 1),
-            (false, false) => format!("{}[{label},row={}]", case.path, number + 1),
+    let labels = (1..=variables)
+        .map(|count| rows.iter().map(|row| matrix::label(row, count)).collect::<Vec<_>>())
+        .find(|labels| labels.iter().collect::<BTreeSet<_>>().len() == labels.len());
+    for (number, case) in (1..).zip(cases.iter_mut()) {
+        let label = labels.as_ref().and_then(|labels| labels.get(number - 1)).filter(|label| !label.is_empty());
+        case.id = match label {
+            Some(label) => format!("{}[{label}]", case.path),
+            None => format!("{}[row={number}]", case.path),
         };
     }
 }

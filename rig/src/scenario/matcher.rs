@@ -479,3 +479,283 @@ shown! {
     super::expect::Validity => |it| word(it);
     crate::cloud::api::AuthorisationReason => |it| word(it);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::api::{AuthorisationReason, CardState};
+    use crate::scenario::expect::CvmExpect;
+    use crate::scenario::load::{Options, load_text};
+    use crate::scenario::names::Names;
+
+    /// The one step of a scenario in YAML.
+    fn step(yaml: &str) -> Step {
+        let set = |words: &str| words.split(' ').map(str::to_owned).collect();
+        let names = Names {
+            cards: set("mastercard-debit"),
+            profiles: set("mi-smart-band-4-nfc"),
+            terminals: set("corner-shop"),
+            accounts: set("alice"),
+            countries: set("DE"),
+            characteristics: set("authentication"),
+        };
+        let given = "given: { cards: [{ card: mastercard-debit, as: a }, { card: mastercard-debit, as: b }] }";
+        let text = format!(
+            "scenario: a\n{given}\nsteps:\n  - {}\n  - check: {{ agree: true }}\n",
+            yaml.replace('\n', "\n    ")
+        );
+        let loaded = load_text("m.yaml", &text, &Options { names, ..Options::default() });
+        assert!(loaded.errors.is_empty(), "{}", loaded.errors[0]);
+        loaded.cases[0].steps[0].clone()
+    }
+
+    /// Each difference in one line: `field line:column expected ≠ got`.
+    fn differences(yaml: &str, got: &Got) -> Vec<String> {
+        let line = |text: &str| text.replace('\n', " | ");
+        let say = |it: Mismatch| {
+            format!("{} {}:{} {} ≠ {}", it.field, it.span.line, it.span.column, line(&it.expected), line(&it.got))
+        };
+        compare(&step(yaml), got).into_iter().map(say).collect()
+    }
+
+    fn refused(refusal: Refusal) -> Got {
+        Got { refused: Some(refusal), ..Got::default() }
+    }
+
+    const NONE: [&str; 0] = [];
+
+    #[test]
+    fn a_step_without_expectation_must_succeed() {
+        assert_eq!(differences("refresh", &Got::default()), NONE);
+        assert_eq!(differences("refresh", &refused(Refusal::Busy)), ["ok 4:5 success ≠ refused: busy"]);
+        let got = |outcome| Got { outcome: Some(outcome), ..Got::default() };
+        assert_eq!(differences("tap: 4.20 EUR", &got(OutcomeExpect::Approved)), NONE);
+        assert_eq!(differences("tap: 4.20 EUR", &got(OutcomeExpect::Declined)), ["outcome 4:5 approved ≠ declined"]);
+        assert_eq!(differences("tap: 4.20 EUR", &Got::default()), ["outcome 4:5 approved ≠ no outcome"]);
+    }
+
+    #[test]
+    fn a_refusal_is_expected_by_its_reason_and_shown_with_its_number() {
+        let late = "refresh:\nexpect: { refused: code_expired }";
+        assert_eq!(differences(late, &refused(Refusal::CodeExpired)), NONE);
+        assert_eq!(
+            differences(late, &refused(Refusal::CodeWrong)),
+            ["refused 5:24 refused: code_expired (3005) ≠ refused: code_wrong (3004)"]
+        );
+        assert_eq!(differences(late, &Got::default()), ["refused 5:24 refused: code_expired (3005) ≠ success"]);
+        assert_eq!(differences("refresh:\nexpect: { refused: any }", &refused(Refusal::Busy)), NONE);
+        assert_eq!(
+            differences("refresh:\nexpect: { refused: [busy, code_wrong] }", &refused(Refusal::CodeWrong)),
+            NONE
+        );
+        assert_eq!(differences("refresh:\nexpect: { ok: either }", &refused(Refusal::Busy)), NONE);
+        assert_eq!(
+            differences("refresh:\nexpect: { ok: true }", &refused(Refusal::Busy)),
+            ["ok 5:19 success ≠ refused: busy"]
+        );
+    }
+
+    #[test]
+    fn what_is_expected_of_a_success_is_not_looked_for_in_a_refusal() {
+        let got = refused(Refusal::Busy);
+        assert_eq!(
+            differences("request_code: a\nexpect: { requests_left: 2 }", &got),
+            ["ok 5:5 success ≠ refused: busy"]
+        );
+    }
+
+    #[test]
+    fn every_field_of_a_payment_is_compared() {
+        let yaml = "tap: 4.20 EUR\nexpect: { outcome: approved, card: a, cvm: none, pin_asked: false, online: true, arc: '00', reason: approved }";
+        let right = Got {
+            outcome: Some(OutcomeExpect::Approved),
+            card: Some("a".into()),
+            cvm: Some(CvmExpect::None),
+            pin_asked: Some(false),
+            online: Some(true),
+            arc: Some("00".into()),
+            reason: Some(AuthorisationReason::Approved),
+            ..Got::default()
+        };
+        assert_eq!(differences(yaml, &right), NONE);
+        let wrong = Got {
+            outcome: Some(OutcomeExpect::Declined),
+            card: Some("b".into()),
+            cvm: Some(CvmExpect::OnlinePin),
+            pin_asked: Some(true),
+            online: Some(false),
+            arc: None,
+            reason: Some(AuthorisationReason::PinWrong),
+            ..Got::default()
+        };
+        insta::assert_snapshot!(differences(yaml, &wrong).join("\n"), @"
+        outcome 5:24 approved ≠ declined
+        card 5:40 a ≠ b
+        cvm 5:48 none ≠ online_pin
+        pin_asked 5:65 false ≠ true
+        online 5:80 true ≠ false
+        arc 5:91 00 ≠ nothing of the kind
+        reason 5:105 approved ≠ pin_wrong
+        ");
+    }
+
+    #[test]
+    fn not_paid_is_every_outcome_but_approved() {
+        for (outcome, fits) in [
+            (OutcomeExpect::Approved, false),
+            (OutcomeExpect::Declined, true),
+            (OutcomeExpect::EndApplication, true),
+            (OutcomeExpect::FieldLost, true),
+        ] {
+            let got = Got { outcome: Some(outcome), ..Got::default() };
+            assert_eq!(differences("tap: 4.20 EUR\nexpect: { outcome: not_paid }", &got).is_empty(), fits);
+        }
+    }
+
+    fn card(alias: &str, state: CardState) -> GotCard {
+        GotCard {
+            alias: alias.into(),
+            state: Some(state),
+            history: Some(state == CardState::Active),
+            ..GotCard::default()
+        }
+    }
+
+    #[test]
+    fn lists_of_cards_are_compared_in_order_and_the_wrong_row_is_marked() {
+        let yaml = "card_list:\nexpect: { cards: [a, { as: b, state: active, history: true }] }";
+        let got = |cards: Vec<GotCard>| Got { cards: Some(cards), ..Got::default() };
+        assert_eq!(differences(yaml, &got(vec![card("a", CardState::Dead), card("b", CardState::Active)])), NONE);
+        insta::assert_snapshot!(differences(yaml, &got(vec![card("a", CardState::Dead), card("b", CardState::Dead)])).join("\n"),
+            @"cards 5:32 a | b, state: active, history: true ≠ a, state: dead, history: false | b, state: dead, history: false");
+        insta::assert_snapshot!(differences(yaml, &got(vec![card("b", CardState::Active), card("a", CardState::Dead)])).join("\n"),
+            @"cards 5:22 a | b, state: active, history: true ≠ b, state: active, history: true | a, state: dead, history: false");
+        assert_eq!(differences("card_list:\nexpect: { cards: [] }", &got(vec![])), NONE);
+        assert_eq!(differences("card_list:\nexpect: { cards: [a] }", &Got::default()), ["cards 5:22 a ≠ none"]);
+    }
+
+    #[test]
+    fn histories_are_compared_by_number_or_entry_by_entry() {
+        let entry = |minor| GotEntry { amount_minor: minor, currency: 978, approved: None };
+        let got = Got { entries: Some(vec![entry(200), entry(100)]), ..Got::default() };
+        assert_eq!(differences("history: a\nexpect: { entries: 2 }", &got), NONE);
+        assert_eq!(differences("history: a\nexpect: { entries: [2.00 EUR, 1.00 EUR] }", &got), NONE);
+        assert_eq!(
+            differences("history: a\nexpect: { entries: 3 }", &got),
+            ["entries 5:24 3 entries ≠ 2 entries | 2.00 EUR | 1.00 EUR"]
+        );
+        assert_eq!(
+            differences("history: a\nexpect: { entries: [1.00 EUR, 2.00 EUR] }", &got),
+            ["entries 5:24 1.00 EUR | 2.00 EUR ≠ 2.00 EUR | 1.00 EUR"]
+        );
+        assert_eq!(
+            differences("history: a\nexpect: { entries: [{ amount: 2.00 EUR, approved: true }, 1.00 EUR] }", &got),
+            ["entries 5:24 2.00 EUR, approved: true | 1.00 EUR ≠ 2.00 EUR | 1.00 EUR"]
+        );
+    }
+
+    #[test]
+    fn answers_are_compared_by_status_word_data_and_data_object() {
+        let got = Got { sw: Some(0x63C2), data: Some(vec![0x6F, 0x04, 0x84, 0x02, 0xA0, 0x00]), ..Got::default() };
+        let expect = |expect: &str| {
+            differences(&format!("apdu: {{ via: contactless, send: 00 }}\nexpect: {{ {expect} }}"), &got)
+        };
+        assert_eq!(expect("sw: 63 Cx"), NONE);
+        assert_eq!(expect("data: 6F 04 84 02 A0 xx"), NONE);
+        assert_eq!(expect("tlv: { 84: A0 00, 6F: any, 9F38: absent }"), NONE);
+        let wrong = expect("sw: 90 00, data: 6F 04 84 02 A0 01, tlv: { 84: A0 01, 9F38: any, 6F: absent }");
+        insta::assert_snapshot!(wrong.join("\n"));
+    }
+
+    #[test]
+    fn what_changed_in_the_band_is_told() {
+        let got = Got { unchanged: Some(false), ..Got::default() };
+        assert_eq!(
+            differences("refresh:\nexpect: { unchanged: true }", &got),
+            ["unchanged 5:26 unchanged: true ≠ false"]
+        );
+    }
+
+    #[test]
+    fn notices_and_notifications_are_compared() {
+        let got = Got {
+            notices: vec![super::super::expect::NoticeExpect::TapTheBand],
+            notified: Some(vec![vec![0x10, 0x03, 0x08]]),
+            ..Got::default()
+        };
+        let notice = |word: &str| differences(&format!("refresh:\nexpect: {{ notice: {word} }}"), &got);
+        assert_eq!(notice("tap_the_band"), NONE);
+        assert_eq!(notice("none"), ["notice 5:23 none ≠ tap_the_band"]);
+        let write = |patterns: &str| {
+            differences(
+                &format!(
+                    "write: {{ characteristic: authentication, value: 00 }}\nexpect: {{ notified: [{patterns}] }}"
+                ),
+                &got,
+            )
+        };
+        assert_eq!(write("10 03 0x"), NONE);
+        assert_eq!(write(""), ["notified 5:25 none ≠ 10 03 08"]);
+        assert_eq!(write("10 03 01, 10 01 01"), ["notified 5:25 10 03 01 | 10 01 01 ≠ 10 03 08"]);
+    }
+
+    #[test]
+    fn a_warranty_answer_is_compared_and_a_refusal_is_no_answer() {
+        let ask = "check_warranty: { country: DE, code: '1' }";
+        let refused = Got {
+            warranty: Some(GotWarranty { refused: Some("unknown_code".into()), ..GotWarranty::default() }),
+            ..Got::default()
+        };
+        assert_eq!(differences(ask, &refused), ["warranty 4:5 an answer ≠ refused: unknown_code"]);
+        assert_eq!(differences(&format!("{ask}\nexpect: {{ warranty: {{ refused: unknown_code }} }}"), &refused), NONE);
+        assert_eq!(
+            differences(&format!("{ask}\nexpect: {{ warranty: {{ refused: wrong_length }} }}"), &refused),
+            ["warranty refused 5:36 wrong_length ≠ unknown_code"]
+        );
+        assert_eq!(
+            differences(&format!("{ask}\nexpect: {{ warranty: {{ until: 2026-02-28 }} }}"), &refused),
+            ["warranty 5:25 an answer ≠ refused: unknown_code"]
+        );
+        let answer =
+            GotWarranty { until: Some("2026-02-28".into()), checked_before: Some(1), ..GotWarranty::default() };
+        let answer = Got { warranty: Some(answer), ..Got::default() };
+        assert_eq!(
+            differences(&format!("{ask}\nexpect: {{ warranty: {{ until: 2026-02-28, checked_before: 0 }} }}"), &answer),
+            ["warranty checked_before 5:62 0 ≠ 1"]
+        );
+    }
+
+    #[test]
+    fn a_check_compares_all_sides() {
+        let sides = GotSides {
+            app: vec![card("a", CardState::Active)],
+            band: vec![],
+            bank: vec![card("a", CardState::Active)],
+            disagreement: Some("the band lists none".into()),
+            applets: 0,
+            messages: 1,
+            linked: true,
+        };
+        let got = Got { sides: Some(sides), ..Got::default() };
+        assert_eq!(
+            differences(
+                "check: { agree: false, app: [a], band: [], bank: [a], applets: 0, messages: 1, linked: true }",
+                &got
+            ),
+            NONE
+        );
+        insta::assert_snapshot!(differences("check: { agree: true, app: [], band: [a], bank: [b], applets: 1, messages: 2, linked: false }", &got).join("\n"), @"
+        agree 4:21 app, band and bank agree ≠ the band lists none
+        app 4:32 none ≠ a, state: active, history: true
+        band 4:42 a ≠ none
+        bank 4:53 b ≠ a, state: active, history: true
+        applets 4:67 1 ≠ 0
+        messages 4:80 2 ≠ 1
+        linked 4:91 false ≠ true
+        ");
+        assert_eq!(
+            differences("check: { agree: true }", &refused(Refusal::OutOfReach)),
+            ["ok 4:5 success ≠ refused: out_of_reach"]
+        );
+    }
+}

@@ -47,11 +47,10 @@ pub(super) fn rows(matrix: Option<&Node>, exclude: Option<&Node>, errors: &mut V
     }
 }
 
-/// What stands in the brackets of a case's id: the values that are one word or line.
-pub(super) fn label(row: &Row) -> String {
-    let parts: Vec<_> =
-        row.iter().filter_map(|(name, value)| value.text().map(|text| format!("{name}={}", text.trim()))).collect();
-    parts.join(",")
+/// What stands in the brackets of a case's id: the first variables of the row whose values are one word or line.
+pub(super) fn label(row: &Row, count: usize) -> String {
+    let plain = row.iter().filter_map(|(name, value)| value.text().map(|text| format!("{name}={}", text.trim())));
+    plain.take(count).collect::<Vec<_>>().join(",")
 }
 
 fn combinations(matrix: &Node, axes: &[(Node, Node)], errors: &mut Vec<FileError>) -> Vec<Row> {

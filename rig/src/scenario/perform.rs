@@ -150,7 +150,7 @@ impl Stage {
             Verb::ReadTime(_) => self.act(UserAction::ReadTime),
             Verb::SetTime(it) => self.act(UserAction::SetTime { unix_s: it.to.value.0.as_second() }),
             Verb::CheckWarranty(it) => self.check_warranty(it),
-            Verb::Apdu(it) => self.apdu(it.via.value, &it.send.value.0),
+            Verb::Apdu(it) => self.apdus(it.via.value, &it.send.value.0),
             Verb::Write(it) => self.write(it),
             Verb::Check(_) => self.look(),
         }
@@ -282,7 +282,7 @@ impl Stage {
                 Got::default()
             }
             Shown::Done | Shown::CardAdded { .. } => Got::default(),
-            Shown::Time { .. } => Got::default(),
+            Shown::Time { unix_s } => Got { time_unix_s: Some(unix_s), ..Got::default() },
             Shown::CodeSent { requests_left, .. } => Got { requests_left: Some(requests_left), ..Got::default() },
             Shown::Confirmed { on_band, .. } => Got { on_band: Some(on_band), ..Got::default() },
             Shown::Removed { pending, .. } => Got { on_band: Some(!pending), ..Got::default() },
@@ -387,7 +387,7 @@ impl Stage {
         let proof = it.proof.as_ref().map(|proof| proof.value);
         let query = warranty::Query {
             country: it.country.value.clone(),
-            code: Some(it.code.value.clone()),
+            code: it.code.as_ref().map(|code| code.value.clone()),
             serial,
             purchased: it.purchased.as_ref().map(|date| date.value.0),
             proof: match proof.unwrap_or(if it.purchased.is_some() { Proof::Paper } else { Proof::None }) {
@@ -421,11 +421,21 @@ impl Stage {
 
     // --- hostile hands
 
-    fn apdu(&mut self, via: Via, bytes: &[u8]) -> Done {
+    /// Sends the APDUs one after the other; the last answer counts, or the first that the phone does not get.
+    fn apdus(&mut self, via: Via, apdus: &[Vec<u8>]) -> Done {
+        let mut got = Got::default();
         match via {
-            Via::NfcChannel => self.act(UserAction::RawApdu { apdu: bytes.to_vec() }),
+            Via::NfcChannel => {
+                for apdu in apdus {
+                    got = self.act(UserAction::RawApdu { apdu: apdu.clone() })?;
+                    if got.refused.is_some() {
+                        break;
+                    }
+                }
+                Ok(got)
+            }
             Via::Contactless => {
-                let answers = self.world.raw_contactless(&[bytes.to_vec()]);
+                let answers = self.world.raw_contactless(apdus);
                 Ok(answer(answers.last().map_or(&[], Vec::as_slice)))
             }
         }

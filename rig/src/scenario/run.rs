@@ -4,6 +4,8 @@
 //! happened. A sweep runs up to the swept step once, then clones the world there and runs the rest for every point at which the
 //! fault can strike: each point is the same case in everything but the fault.
 
+#![allow(clippy::result_large_err, reason = "an error ends its case, and is made at most once in it")]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -163,7 +165,6 @@ impl Run<'_> {
         }
     }
 
-    #[expect(clippy::result_large_err, reason = "built once per case")]
     fn begin(&self, recorder: Recorder) -> Result<Progress, (Broken, Option<Stage>)> {
         let rng = Rng::new(self.seed).fork(&self.case.id);
         let mut stage =
@@ -257,7 +258,7 @@ impl Run<'_> {
         for fault in &step.faults {
             faults.push(stage.action_fault(fault).map_err(|broken| Trouble::broken(broken, step.at.clone()))?);
         }
-        faults.extend(struck.map(|strikes| strikes.fault.clone()));
+        faults.extend(struck.map(|strikes| *strikes.fault));
         stage.world.arm(faults);
         let got = stage.perform(step);
         stage.world.disarm();
@@ -425,6 +426,7 @@ const fn kind_word(kind: FaultKind) -> &'static str {
         FaultKind::Disconnect => "disconnection",
         FaultKind::PowerLoss => "power loss",
         FaultKind::LeaveForeground => "leaving the foreground",
+        FaultKind::FactoryReset => "factory reset",
         FaultKind::CloudLost => "no answer from the cloud",
     }
 }
@@ -438,6 +440,7 @@ const fn strike_of(kind: FaultKind) -> Strike {
         FaultKind::Disconnect => Strike::Link(link_fault::Fault::Disconnect),
         FaultKind::PowerLoss => Strike::PowerLoss,
         FaultKind::LeaveForeground => Strike::LeaveForeground,
+        FaultKind::FactoryReset => Strike::FactoryReset,
         FaultKind::CloudLost => Strike::CloudLost,
     }
 }
@@ -454,6 +457,7 @@ impl Stage {
             Fault::Disconnect(it) => (it.at.value, Strike::Link(link_fault::Fault::Disconnect)),
             Fault::PowerLoss(it) => (it.at.value, Strike::PowerLoss),
             Fault::LeaveForeground(it) => (it.at.value, Strike::LeaveForeground),
+            Fault::FactoryReset(it) => (it.at.value, Strike::FactoryReset),
             Fault::CloudLost(it) => (it.at.value, Strike::CloudLost),
         };
         Ok(ActionFault { at: place(at), strike })

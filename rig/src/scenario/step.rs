@@ -7,7 +7,7 @@ use super::expect::{CardRow, Expect};
 use super::fault::Fault;
 use super::file::Version;
 use super::span::{At, Span};
-use super::units::{Bytes, CivilDate, Date, DurationExpr};
+use super::units::{Apdus, Bytes, CivilDate, Date, DurationExpr};
 use crate::cloud::api::OtpMethod;
 use crate::money::Money;
 
@@ -341,8 +341,9 @@ pub struct SetTime {
 pub struct CheckWarranty {
     /// The country of the purchase.
     pub country: At<String>,
-    /// The 20 digits under the scratch layer of the box.
-    pub code: At<String>,
+    /// The 20 digits under the scratch layer of the box. Default: not given.
+    #[serde(default)]
+    pub code: Option<At<String>>,
     /// The serial number. Default: not given.
     #[serde(default)]
     pub serial: Option<At<Serial>>,
@@ -386,8 +387,8 @@ pub enum Proof {
 pub struct RawApdu {
     /// Which way.
     pub via: At<Via>,
-    /// The bytes, or several APDUs; the last answer counts.
-    pub send: At<Bytes>,
+    /// One APDU, or a list of them to be sent one after the other; the last answer counts.
+    pub send: At<Apdus>,
 }
 
 /// The way a raw APDU takes.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use band_sim::wire::tlv::Tag;
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::expect::{Entries, OkExpect};
 use super::fault::{Every, Point, PointKind};
@@ -194,6 +194,49 @@ impl FromStr for Bytes {
         let pattern: HexPattern = text.parse()?;
         let open = || "`x` stands for any digit in an expectation; here each digit must be said".to_owned();
         pattern.bytes().map(Self).ok_or_else(open)
+    }
+}
+
+/// One APDU, or several in a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apdus(pub Vec<Vec<u8>>);
+
+impl<'de> Deserialize<'de> for Apdus {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMore;
+
+        impl<'de> Visitor<'de> for OneOrMore {
+            type Value = Apdus;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an APDU in hex, or a list of them")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Apdus, E> {
+                text.parse().map(|Bytes(apdu)| Apdus(vec![apdu])).map_err(E::custom)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Apdus, A::Error> {
+                let mut apdus = Vec::new();
+                while let Some(Bytes(apdu)) = items.next_element()? {
+                    apdus.push(apdu);
+                }
+                if apdus.is_empty() { Err(A::Error::custom("at least one APDU is needed")) } else { Ok(Apdus(apdus)) }
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMore)
+    }
+}
+
+impl JsonSchema for Apdus {
+    fn schema_name() -> Cow<'static, str> {
+        "Apdus".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<Bytes>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
     }
 }
 
@@ -538,5 +581,61 @@ impl JsonSchema for Entries {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let rows = generator.subschema_for::<Vec<super::expect::EntryRow>>();
         json_schema!({ "anyOf": [{ "type": "integer", "minimum": 0 }, rows] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn micros(text: &str) -> Option<u128> {
+        let expr: DurationExpr = text.parse().unwrap();
+        expr.evaluate(Setting::default_value).map(|time| time.as_micros())
+    }
+
+    #[test]
+    fn durations_are_sums_of_times_and_settings() {
+        assert_eq!(micros("1us"), Some(1));
+        assert_eq!(micros("1 ms + 1µs"), Some(1_001));
+        assert_eq!(micros("2h - 1m"), Some(7_140_000_000));
+        assert_eq!(micros("1d"), Some(86_400_000_000));
+        assert_eq!(micros("code_valid_for - 1us"), Some(599_999_999));
+        assert_eq!(micros("2 * code_valid_for + 3 * 1s"), Some(1_203_000_000));
+        assert_eq!(micros("code_valid_for - code_valid_for"), Some(0));
+        assert_eq!(micros("code_valid_for - 11m"), None, "time does not run backwards");
+    }
+
+    #[test]
+    fn hex_reads_what_it_writes() {
+        for text in ["", "00 A4 04 00", "63 Cx", "xx Fx"] {
+            assert_eq!(text.parse::<HexPattern>().unwrap().to_string(), text);
+        }
+        assert_eq!("00A404".parse::<Bytes>().unwrap().0, [0x00, 0xA4, 0x04]);
+    }
+
+    #[test]
+    fn a_pattern_fits_its_bytes_and_no_others() {
+        let pattern: HexPattern = "63 Cx".parse().unwrap();
+        assert!(pattern.matches(&[0x63, 0xC0]) && pattern.matches(&[0x63, 0xCF]));
+        assert!(!pattern.matches(&[0x63, 0xD0]) && !pattern.matches(&[0x63]) && !pattern.matches(&[0x63, 0xC0, 0x00]));
+    }
+
+    #[test]
+    fn the_default_date_is_the_one_its_comment_says() {
+        assert_eq!(Date::default().0.to_string(), "2026-03-01T09:00:00Z");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_too_strange_to_be_read(text in "\\PC{0,40}") {
+            let _ = text.parse::<DurationExpr>();
+            let _ = text.parse::<HexPattern>();
+            let _ = text.parse::<TagName>();
+            let _ = text.parse::<Point>();
+            let _ = text.parse::<Every>();
+            let _ = text.parse::<Date>();
+            let _ = text.parse::<CivilDate>();
+            let _ = text.parse::<Version>();
+        }
     }
 }

@@ -67,10 +67,17 @@ impl<'a> Variables<'a> {
         filled.push_str(rest);
         Node {
             span: node.span.clone(),
-            shape: Shape::Text { text: filled, plain },
+            // In reports the value stands without the quotes that its `${…}` needed in YAML.
+            shape: Shape::Text { plain: plain || is_plain(&filled), text: filled },
             filled_in: Some(said.join(", ").into()),
         }
     }
+}
+
+/// Whether a text means the same without quotes.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.' | '+' | '*' | '/'))
 }
 
 /// Whether a text can be the name of a variable.

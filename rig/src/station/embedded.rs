@@ -96,6 +96,8 @@ pub enum Strike {
     PowerLoss,
     /// The app leaves the foreground (R10).
     LeaveForeground,
+    /// Somebody resets the band on the band itself (R6).
+    FactoryReset,
     /// The request is never answered.
     CloudLost,
 }
@@ -693,6 +695,7 @@ impl World {
         match strike {
             Strike::PowerLoss => self.at(self.now, Arrival::PowerLoss),
             Strike::LeaveForeground => self.at(self.now, Arrival::LeaveForeground),
+            Strike::FactoryReset => self.at(self.now, Arrival::ButtonPress(Button::FactoryReset)),
             Strike::Link(_) | Strike::CloudLost => {}
         }
     }
