@@ -53,6 +53,7 @@ struct Document {
     /// Values for `${name}`; `--var name=value` is stronger.
     vars: Option<BTreeMap<String, Value>>,
     /// A map of lists: one case per combination. A list of maps: one case per row.
+    #[serde(default)]
     #[schemars(schema_with = "matrix")]
     matrix: Option<Value>,
     /// Combinations that are left out.

@@ -26,6 +26,8 @@ class Include:
 def reader():
     yaml = ruamel.yaml.YAML(typ="safe", pure=True)
     yaml.constructor.add_constructor("!include", lambda constructor, node: Include(constructor.construct_scalar(node)))
+    # A date is text to the bench, and to JSON.
+    yaml.constructor.add_constructor("tag:yaml.org,2002:timestamp", lambda constructor, node: constructor.construct_scalar(node))
     return yaml
 
 
