@@ -44,6 +44,7 @@ struct Document {
     /// The sentence that this file proves.
     scenario: String,
     /// The rules it is about.
+    #[serde(default)]
     #[schemars(schema_with = "rule_ids")]
     rules: Option<Vec<String>>,
     /// Words to choose cases by.
