@@ -285,6 +285,7 @@ mod tests {
             steps("wait"),
             steps("{ refresh: , sign_out: }"),
             steps("{ wait: ten }"),
+            steps("{ wait: 10 }"),
             steps("{ add_card: { card: mastercard-debit } }"),
             steps("{ tap: { amount: 4.20 EUR, tip: 1 } }"),
             steps("{ tap: 4.20 EUR, expect: { outcome: payed } }"),

@@ -510,14 +510,21 @@ impl FromStr for OkExpect {
     }
 }
 
-/// Reads a value that is one piece of text in YAML, and describes it to editors.
-macro_rules! text_value {
-    ($($type:ty, $name:literal, $about:literal, $pattern:literal;)*) => {$(
+/// Reads a value that is one piece of text in YAML.
+macro_rules! reads_text {
+    ($type:ty, $about:expr) => {
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 deserializer.deserialize_str(TextVisitor($about))?.parse().map_err(D::Error::custom)
             }
         }
+    };
+}
+
+/// Reads a value that is one piece of text in YAML, and describes it to editors.
+macro_rules! text_value {
+    ($($type:ty, $name:literal, $about:literal, $pattern:literal;)*) => {$(
+        reads_text!($type, $about);
 
         impl JsonSchema for $type {
             fn inline_schema() -> bool {
@@ -537,7 +544,6 @@ macro_rules! text_value {
 }
 
 text_value! {
-    DurationExpr, "Duration", "a length of time such as `10m` or `code_valid_for - 1us`", r"^\s*([0-9]+ *\* *)?([0-9]+ *(us|µs|ms|s|m|h|d)|[a-z_]+)(\s*[+-]\s*([0-9]+ *\* *)?([0-9]+ *(us|µs|ms|s|m|h|d)|[a-z_]+))*\s*$";
     Bytes, "Bytes", "bytes in hex such as `00 A4 04 00`", r"^([0-9A-Fa-f]{2}\s*)*$";
     HexPattern, "HexPattern", "bytes in hex, `x` for any digit, such as `63 Cx`", r"^([0-9A-Fa-fxX]{2}\s*)*$";
     TagName, "Tag", "a tag such as `9F36`", r"^([0-9A-Fa-f]{2}){1,4}$";
@@ -551,6 +557,28 @@ text_value! {
     Pin, "Pin", "right, wrong, none or digits", r"^(right|wrong|none|[0-9]{4,12})$";
     Serial, "Serial", "from_band, or the serial number as printed", r"^.+$";
     OkExpect, "Ok", "`true` or `either`", r"^either$";
+}
+
+const ABOUT_DURATION: &str = "a length of time such as `10m` or `code_valid_for - 1us`";
+
+reads_text!(DurationExpr, ABOUT_DURATION);
+
+impl JsonSchema for DurationExpr {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    /// Only the settings that exist: a length of time against any other word is a mistake that an editor should mark.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let settings = Setting::ALL.map(|(word, _)| word).join("|");
+        let term = format!(r"([0-9]+ *\* *)?([0-9]+ *(us|µs|ms|s|m|h|d)|{settings})");
+        let pattern = format!(r"^\s*{term}(\s*[+-]\s*{term})*\s*$");
+        json_schema!({ "description": ABOUT_DURATION, "type": "string", "pattern": pattern })
+    }
 }
 
 /// Takes any scalar as its text.
