@@ -1,0 +1,46 @@
+# What the full test needs beyond a Rust toolchain, for `./test` and `.ci/run`: said first, then installed with apt-get. Source after steps.sh.
+# shellcheck shell=bash
+
+# One row per need: a test that it is there, and the Debian packages that bring it.
+needs=(
+    'command -v cc|gcc libc6-dev'
+    'command -v python3|python3'
+    'python3 -c "import ensurepip, venv"|python3-venv'
+    'command -v pkg-config|pkg-config'
+    'pkg-config --exists dbus-1|libdbus-1-dev'
+    'pkg-config --exists libpcsclite|libpcsclite-dev'
+)
+
+# missing_needs: the packages of every need that is not there, in `missing`.
+missing_needs() {
+    missing=()
+    local need packages
+    for need in "${needs[@]}"; do
+        if ! eval "${need%%|*}" >/dev/null 2>&1; then
+            read -r -a packages <<<"${need##*|}"
+            missing+=("${packages[@]}")
+        fi
+    done
+}
+
+# install_needs yes|no: says what is missing and installs it, unless told not to.
+install_needs() {
+    local install=$1
+    missing_needs
+    if [ "${#missing[@]}" -eq 0 ]; then
+        printf 'with apt-get: nothing, all is there\n'
+        return
+    fi
+    if [ "$install" = no ]; then
+        printf 'nothing (--no-install); missing: %s\n' "${missing[*]}"
+        return
+    fi
+    printf 'with apt-get: %s\n' "${missing[*]}"
+    if ! command -v apt-get >/dev/null; then
+        printf 'no apt-get here: please install %s\n' "${missing[*]}"
+        return
+    fi
+    as_root apt-get update -q </dev/null &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" </dev/null ||
+        printf 'apt-get could not install %s\n' "${missing[*]}"
+}
