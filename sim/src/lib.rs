@@ -3,11 +3,13 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 pub mod band;
 pub mod card;
+#[cfg(feature = "std")]
+pub mod edge;
 pub mod rng;
 pub mod time;
 pub mod wire;

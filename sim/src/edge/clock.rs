@@ -1,0 +1,62 @@
+//! Real time as the core counts it: microseconds since power-on, by a clock that never steps.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::time::Instant;
+
+/// A clock that was started at power-on. Copies show the same time.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: std::time::Instant,
+    started_unix_us: i64,
+}
+
+impl Clock {
+    /// Starts a clock: now is [`Instant::ZERO`].
+    #[must_use]
+    pub fn start() -> Self {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            started: std::time::Instant::now(),
+            started_unix_us: i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        Instant::ZERO + self.started.elapsed()
+    }
+
+    /// Where [`Instant::ZERO`] lies in the calendar by the machine's clock, microseconds since 1970-01-01 UTC: what
+    /// [`Band::new`](crate::band::Band::new) wants to know. A machine's clock that is set later changes nothing.
+    #[must_use]
+    pub const fn epoch_unix_us(&self) -> i64 {
+        self.started_unix_us
+    }
+
+    /// How long to wait from now until `at`; zero when it has passed.
+    #[must_use]
+    pub fn until(&self, at: Instant) -> Duration {
+        at.saturating_since(self.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_does_not_run_backwards() {
+        let clock = Clock::start();
+        let (first, second) = (clock.now(), clock.now());
+        assert!(first <= second);
+        assert_eq!(clock.until(first), Duration::ZERO);
+        assert!(clock.until(second + Duration::from_secs(60)) <= Duration::from_secs(60));
+    }
+
+    #[test]
+    fn the_calendar_begins_after_this_was_written() {
+        assert!(Clock::start().epoch_unix_us() > 1_750_000_000_000_000);
+    }
+}
