@@ -94,6 +94,7 @@ pub struct Band {
     wallet: Wallet,
     state: State,
     link: Option<Link>,
+    reader: Interface,
     field: bool,
     battery: Battery,
     /// What was written to characteristics that are just memory. At most one value each.
@@ -150,6 +151,7 @@ impl Band {
             wallet,
             state: State::Disconnected,
             link: None,
+            reader: Interface::Contactless,
             field: false,
             battery: profile.battery.value,
             values: BTreeMap::new(),
@@ -157,6 +159,21 @@ impl Band {
             outputs: VecDeque::new(),
             profile,
         }
+    }
+
+    /// The same band behind a reader of this kind: [`Interface::Contactless`], as it is made, or [`Interface::Contact`].
+    ///
+    /// Over contacts [`Input::Field`] means that the reader gives power (on) or takes it (off, and everything volatile of
+    /// the session with it), and [`Input::Contactless`] brings a command over the contacts; its answer is
+    /// [`Output::Contactless`] all the same. A warm reset is off and on. The card then answers `FF CA` with 6A81, has the
+    /// directory `1PAY.SYS.DDF01` instead of `2PAY.SYS.DDF01`, and its applications behave as contact EMV has it.
+    /// [`Interface::Wired`] is no reader and leaves the band as it was.
+    #[must_use]
+    pub fn behind_reader(mut self, interface: Interface) -> Self {
+        if interface != Interface::Wired {
+            self.reader = interface;
+        }
+        self
     }
 
     /// Something happened at `now`. What the band does about it comes out of [`Band::poll`].
@@ -263,7 +280,7 @@ impl Band {
         if on {
             self.handle_event(now, Event::FieldOn);
         } else {
-            self.card.reset(Interface::Contactless);
+            self.card.reset(self.reader);
         }
     }
 
@@ -271,7 +288,7 @@ impl Band {
         if self.state == State::Off || !self.field {
             return;
         }
-        let answer = self.card.handle_bytes(Interface::Contactless, apdu);
+        let answer = self.card.handle_bytes(self.reader, apdu);
         if !self.card.is_powered() {
             return self.handle_event(now, Event::PowerLost);
         }

@@ -46,6 +46,8 @@ pub enum Command<'a> {
     CrsGetStatus(CrsGetStatus<'a>),
     /// To the contactless registry service.
     CrsSetStatus(CrsSetStatus<'a>),
+    /// To the directory of the contact interface.
+    ReadDirectory(ReadRecord),
     /// To a payment application.
     GetProcessingOptions(GetProcessingOptions<'a>),
     /// To a payment application.
@@ -61,6 +63,8 @@ pub enum Command<'a> {
 pub enum Target {
     /// Nobody: nothing is selected, or only the PPSE, which takes no commands.
     Nobody,
+    /// The directory of the contact interface.
+    Directory,
     /// The issuer security domain.
     SecurityDomain,
     /// The contactless registry service.
@@ -98,10 +102,12 @@ impl<'a> Command<'a> {
             (Target::Registry, ins::GET_STATUS) => CrsGetStatus::parse(apdu).map(Self::CrsGetStatus),
             (Target::Registry, ins::SET_STATUS) => CrsSetStatus::parse(apdu).map(Self::CrsSetStatus),
             (Target::Payment, _) => Self::parse_payment(apdu),
+            (Target::Directory, ins::READ_RECORD) => ReadRecord::parse(apdu).map(Self::ReadDirectory),
             // A payment command before any application is selected (facts: foreign terminals expect 6985).
-            (Target::Nobody, ins::GET_PROCESSING_OPTIONS | ins::GENERATE_AC | ins::READ_RECORD | ins::GET_DATA) => {
-                Err(Sw::CONDITIONS_NOT_SATISFIED)
-            }
+            (
+                Target::Nobody | Target::Directory,
+                ins::GET_PROCESSING_OPTIONS | ins::GENERATE_AC | ins::READ_RECORD | ins::GET_DATA,
+            ) => Err(Sw::CONDITIONS_NOT_SATISFIED),
             _ => Err(Sw::INS_NOT_SUPPORTED),
         }
     }

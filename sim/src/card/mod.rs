@@ -29,6 +29,7 @@ mod install;
 mod manage_channel;
 mod personalisation;
 mod ppse;
+mod pse;
 mod read_record;
 mod select;
 mod set_status;
@@ -74,6 +75,7 @@ pub struct Card {
     rng: Rng,
     wired: Session,
     contactless: Session,
+    contact: Session,
 }
 
 /// An application instance as the band's own processor sees it.
@@ -116,8 +118,9 @@ impl Card {
             rng: rng.fork("challenges"),
             wired: Session::default(),
             contactless: Session::default(),
+            contact: Session::default(),
         };
-        card.reset_both();
+        card.reset_all();
         card
     }
 
@@ -151,7 +154,7 @@ impl Card {
     pub fn power_on(&mut self) {
         self.nvm.recover();
         self.registry = Registry::load(&self.nvm, factory_state(&self.profile));
-        self.reset_both();
+        self.reset_all();
     }
 
     /// Power is lost between two writes. [`Card::power_on`] brings it back.
@@ -213,13 +216,13 @@ impl Card {
     pub fn wipe_applets(&mut self) {
         let slots = self.registry.applets.iter().map(|applet| applet.slot).collect::<Vec<_>>();
         if !slots.is_empty() && self.registry.commit_delete(&mut self.nvm, &slots).is_ok() {
-            self.reset_both();
+            self.reset_all();
         }
     }
 
     /// From the interface's bytes to the answer's: GET RESPONSE, command chaining, then the command itself.
     fn receive(&mut self, interface: Interface, command: &CApdu) -> Answer {
-        check_class(command.cla)?;
+        check_class(interface, command)?;
         let target = self.target(interface);
         let session = self.session_mut(interface);
         if command.ins == ins::GET_RESPONSE {
@@ -303,6 +306,7 @@ impl Card {
             Command::GetData(command) => self.handle_get_data(command),
             Command::CrsGetStatus(command) => self.handle_crs_get_status(interface, command),
             Command::CrsSetStatus(command) => self.handle_crs_set_status(command),
+            Command::ReadDirectory(command) => self.handle_read_directory(command),
             Command::ReadRecord(command) => self.handle_read_record(self.selected_applet(interface)?, command),
             Command::ApplicationGetData(command) => {
                 self.handle_application_get_data(self.selected_applet(interface)?, command)
@@ -335,9 +339,12 @@ impl Card {
             Selected::Nothing | Selected::Ppse => Target::Nobody,
             Selected::SecurityDomain => Target::SecurityDomain,
             Selected::Registry => Target::Registry,
+            Selected::Pse => Target::Directory,
             Selected::Applet(slot, _) => match (self.registry.applet(slot), interface) {
                 (Some(_), Interface::Wired) => Target::Payment,
-                (Some(applet), Interface::Contactless) if applet.is_visible_contactless() => Target::Payment,
+                (Some(applet), Interface::Contactless | Interface::Contact) if applet.is_visible_to_readers() => {
+                    Target::Payment
+                }
                 _ => Target::Nobody,
             },
         }
@@ -368,6 +375,7 @@ impl Card {
         match interface {
             Interface::Wired => &self.wired,
             Interface::Contactless => &self.contactless,
+            Interface::Contact => &self.contact,
         }
     }
 
@@ -375,12 +383,14 @@ impl Card {
         match interface {
             Interface::Wired => &mut self.wired,
             Interface::Contactless => &mut self.contactless,
+            Interface::Contact => &mut self.contact,
         }
     }
 
-    fn reset_both(&mut self) {
+    fn reset_all(&mut self) {
         self.reset(Interface::Wired);
         self.reset(Interface::Contactless);
+        self.reset(Interface::Contact);
     }
 }
 
@@ -395,7 +405,12 @@ const CLA_SECURE_MESSAGING: u8 = 0x04;
 
 /// Classes 0x, 1x, 8x, 9x on the basic channel, with GlobalPlatform's secure messaging bit.
 // GPCS 2.3.1 11.1.4
-fn check_class(cla: u8) -> Result<(), Sw> {
+fn check_class(interface: Interface, command: &CApdu) -> Result<(), Sw> {
+    let cla = command.cla;
+    // PC/SC part 3 3.2.2.1.3, GET DATA of the reader: one with contacts has no UID to give.
+    if interface == Interface::Contact && cla == 0xFF && command.ins == ins::GET_DATA {
+        return Err(Sw::FUNCTION_NOT_SUPPORTED);
+    }
     if cla & 0x60 == 0x20 || cla == 0xFF {
         return Err(Sw::CLA_NOT_SUPPORTED);
     }

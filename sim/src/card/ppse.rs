@@ -16,7 +16,7 @@ impl Card {
             PpseLists::DefaultOnly => 1,
         };
         let visible = self.registry.applets.iter();
-        let listed = visible.filter(|applet| applet.is_visible_contactless() && !applet.is_blocked());
+        let listed = visible.filter(|applet| applet.is_visible_to_readers() && !applet.is_blocked());
         let entry = |list: Writer, (applet, priority): (&super::registry::Applet, u8)| {
             let label = applet.payment.as_ref().map_or(&[][..], |payment| &payment.label);
             list.nest(tag::TAG_61_APPLICATION_TEMPLATE, |entry| {

@@ -10,8 +10,8 @@ use crate::wire::sw::Sw;
 /// READ RECORD.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadRecord {
-    sfi: u8,
-    record: u8,
+    pub(super) sfi: u8,
+    pub(super) record: u8,
 }
 
 impl ReadRecord {

@@ -138,9 +138,9 @@ impl Applet {
         self.counters.atc == u16::MAX
     }
 
-    /// Whether a reader in the field may select it.
+    /// Whether a reader may select it, in the field or over contacts.
     #[must_use]
-    pub fn is_visible_contactless(&self) -> bool {
+    pub fn is_visible_to_readers(&self) -> bool {
         self.payment.is_some() && self.entry.activation == Activation::Activated && !self.entry.locked
     }
 }

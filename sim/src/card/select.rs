@@ -1,4 +1,4 @@
-//! SELECT by name: the issuer security domain, the CRS, the PPSE, or an application instance.
+//! SELECT by name: the issuer security domain, the CRS, the PPSE or PSE, or an application instance.
 
 use super::command::{require_class, require_p1_p2};
 use super::registry::Applet;
@@ -72,15 +72,17 @@ impl Card {
         let fixed = [
             (domain_visible, &domain.aid, Selected::SecurityDomain),
             (registry_visible, &registry.aid, Selected::Registry),
-            (true, &self.profile.ppse.aid, Selected::Ppse),
+            (interface != Interface::Contact, &self.profile.ppse.aid, Selected::Ppse),
         ];
+        let directory = (interface == Interface::Contact).then_some((super::pse::NAME, Selected::Pse));
         let applets = self.registry.applets.iter().filter(move |applet| match interface {
             Interface::Wired => !applet.entry.locked,
-            Interface::Contactless => applet.is_visible_contactless(),
+            Interface::Contactless | Interface::Contact => applet.is_visible_to_readers(),
         });
         fixed
             .into_iter()
             .filter_map(|(visible, aid, selected)| visible.then_some((aid.value.0.as_slice(), selected)))
+            .chain(directory)
             .chain(applets.map(|applet| (applet.entry.aid.as_bytes(), Selected::Applet(applet.slot, Phase::Selected))))
     }
 
@@ -98,6 +100,7 @@ impl Card {
                 RApdu::ok(fci(&registry.aid.value, &properties))
             }
             Selected::Ppse => RApdu::ok(self.ppse_fci()),
+            Selected::Pse => RApdu::ok(super::pse::fci()),
             Selected::Applet(slot, _) => self.registry.applet(*slot).map_or(RApdu::sw(Sw::NOT_FOUND), applet_fci),
         }
     }

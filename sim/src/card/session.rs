@@ -16,6 +16,9 @@ pub enum Interface {
     Wired,
     /// From a reader in whose field the band is.
     Contactless,
+    /// From a reader with contacts. No band has any; the same applications behind a contact reader let tools that know
+    /// only contact EMV judge them.
+    Contact,
 }
 
 /// What is selected.
@@ -30,6 +33,8 @@ pub enum Selected {
     Registry,
     /// The proximity payment system environment.
     Ppse,
+    /// The payment system environment of the contact interface: a directory.
+    Pse,
     /// The application instance of this slot, and how far its transaction is.
     Applet(u8, Phase),
 }

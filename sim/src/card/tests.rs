@@ -959,3 +959,25 @@ fn a_card_is_small() {
     assert!(full.flash_bytes() < 16 * 1024, "{}", full.flash_bytes());
     assert!(size_of::<Card>() < 4096, "{}", size_of::<Card>());
 }
+
+#[test]
+fn the_contact_interface_has_a_directory_in_the_holders_order() {
+    let mut card = activated(2);
+    assert_eq!(sw(&mut card, Interface::Contact, "FF CA 00 00 00"), 0x6A81);
+    assert_eq!(select(&mut card, Interface::Contact, PPSE).sw, Sw::NOT_FOUND);
+    assert_eq!(select(&mut card, Interface::Contactless, b"1PAY.SYS.DDF01").sw, Sw::NOT_FOUND);
+    let environment = select(&mut card, Interface::Contact, b"1PAY.SYS.DDF01");
+    assert_eq!(environment.sw, Sw::OK);
+    assert_eq!(tlv::find_deep(&environment.data, tag::TAG_88_SFI), Some(&[0x01][..]));
+    for n in 1..=2 {
+        let record = card.handle(Interface::Contact, &CApdu::new(0x00, 0xB2, n, 0x0C).with_ne(256));
+        assert_eq!(tlv::find_deep(&record.data, tag::TAG_4F_ADF_NAME), Some(&instance(n)[..]));
+        assert_eq!(tlv::find_deep(&record.data, tag::TAG_87_PRIORITY), Some(&[n][..]));
+    }
+    assert_eq!(sw(&mut card, Interface::Contact, "00 B2 03 0C 00"), 0x6A83);
+    assert_eq!(sw(&mut card, Interface::Contact, "80 A8 00 00 02 83 00 00"), 0x6985);
+    assert_eq!(select(&mut card, Interface::Contact, &instance(1)).sw, Sw::OK);
+    assert_eq!(card.handle(Interface::Contact, &processing_options()).sw, Sw::OK);
+    card.reset(Interface::Contact);
+    assert_eq!(card.handle(Interface::Contact, &processing_options()).sw, Sw::CONDITIONS_NOT_SATISFIED);
+}

@@ -1,6 +1,7 @@
 //! The NFC channel, the reader and the transfers.
 
 use super::*;
+use crate::card::Interface;
 
 // ---- the NFC channel
 
@@ -122,6 +123,20 @@ fn a_reader_gets_answers_only_in_its_field_and_with_power() {
     assert_eq!(bench.words(Input::Contactless(hex("00 A4"))), ["contactless 67 00"]);
     bench.outputs(Input::PowerLost);
     assert!(bench.outputs(Input::Contactless(select_ppse)).is_empty());
+}
+
+#[test]
+fn behind_a_reader_with_contacts_the_band_is_a_contact_card() {
+    let mut bench = Bench::new();
+    bench.band = bench.band.clone().behind_reader(Interface::Contact);
+    bench.outputs(Input::Field { on: true });
+    assert_eq!(bench.words(Input::Contactless(hex("FF CA 00 00 00"))), ["contactless 6A 81"]);
+    let environment = |name: &[u8]| [&hex("00 A4 04 00 0E")[..], name, &[0x00]].concat();
+    assert_eq!(bench.words(Input::Contactless(environment(b"2PAY.SYS.DDF01"))), ["contactless 6A 82"]);
+    let directory = bench.words(Input::Contactless(environment(b"1PAY.SYS.DDF01")));
+    assert!(directory[0].ends_with("90 00"), "{directory:?}");
+    bench.outputs(Input::Field { on: false });
+    assert!(bench.outputs(Input::Contactless(environment(b"1PAY.SYS.DDF01"))).is_empty());
 }
 
 // ---- transfers
