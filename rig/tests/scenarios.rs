@@ -9,6 +9,7 @@ use bandrig::report::event::Verdict;
 use bandrig::report::summary::CaseResult;
 use bandrig::scenario::load::{self, Options};
 use bandrig::scenario::run::{self, Setting};
+use bandrig::station::Embedded;
 use bandrig::station::fixtures::Fixtures;
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     assert!(!loaded.cases.is_empty(), "there are no scenarios");
     let setting = Arc::new(Setting {
         fixtures: Arc::new(fixtures),
+        station: Arc::new(Embedded::default()),
         sources: loaded.sources,
         seed: 0,
         trace: false,

@@ -15,6 +15,7 @@ use crate::scenario::file::Case;
 use crate::scenario::run::Setting;
 use crate::scenario::select::Shard;
 use crate::scenario::suite::{self, Options, Progress};
+use crate::station::Embedded;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -67,6 +68,7 @@ pub(super) fn run(run: &Run) -> u8 {
     let cases = sharded(loaded.cases, run.shard);
     let setting = Setting {
         fixtures: loaded.fixtures,
+        station: Arc::new(Embedded::default()),
         sources: loaded.sources,
         seed: run.seed,
         trace: run.trace,

@@ -16,6 +16,7 @@ pub mod load;
 pub mod matcher;
 mod matrix;
 pub mod names;
+mod needs;
 mod node;
 pub(crate) mod perform;
 pub mod rules;

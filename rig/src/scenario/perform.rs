@@ -1,11 +1,11 @@
-//! One step on the embedded station: a word of the language becomes something that a person, a shop or the world does, and what
+//! One step: a word of the language becomes something that a person, a shop or the world does, and what
 //! came of it becomes a [`Got`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use band_sim::band::{Button, CardState, Memory};
+use band_sim::band::{Button, CardState};
 use band_sim::wire::gatt::CharacteristicId;
 
 use super::expect::{CvmExpect, Got, GotCard, GotEntry, GotSides, GotWarranty, NoticeExpect, OutcomeExpect, Validity};
@@ -15,14 +15,14 @@ use super::units::{DurationExpr, Setting};
 use crate::cloud::api::{AccountId, CardId, CardView, OtpMethod, Refusal};
 use crate::cloud::warranty;
 use crate::phone::io::{Notice, Shown, UserAction};
-use crate::station::embedded::{self, Stuck, World};
 use crate::station::fixtures::Fixtures;
+use crate::station::{Acted, Trouble, World, embedded};
 use crate::terminal::io::{Cvm, Outcome, Purchase, Receipt};
 
 /// A case under way: the world and what the file calls things.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Stage {
-    pub(super) world: World,
+    pub(super) world: Box<dyn World>,
     pub(super) fixtures: Arc<Fixtures>,
     pub(super) settings: BTreeMap<Setting, Duration>,
     default_terminal: String,
@@ -38,9 +38,9 @@ pub(super) struct Stage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Broken(pub(super) String);
 
-impl From<Stuck> for Broken {
-    fn from(stuck: Stuck) -> Self {
-        Self(format!("the station waits for {} in vain; this is a bug in bandrig", stuck.waiting_for))
+impl From<Trouble> for Broken {
+    fn from(trouble: Trouble) -> Self {
+        Self(trouble.to_string())
     }
 }
 
@@ -50,7 +50,7 @@ impl Stage {
     pub(super) fn new(
         case: &Case,
         fixtures: Arc<Fixtures>,
-        world: World,
+        world: Box<dyn World>,
         settings: BTreeMap<Setting, Duration>,
     ) -> Self {
         Self {
@@ -62,6 +62,19 @@ impl Stage {
             cards: BTreeMap::new(),
             products: BTreeMap::new(),
         }
+    }
+
+    /// The same stage once more, in a world of its own; `None` where the station has only one.
+    pub(super) fn fork(&self) -> Option<Self> {
+        Some(Self {
+            world: self.world.fork()?,
+            fixtures: Arc::clone(&self.fixtures),
+            settings: self.settings.clone(),
+            default_terminal: self.default_terminal.clone(),
+            account: self.account.clone(),
+            cards: self.cards.clone(),
+            products: self.products.clone(),
+        })
     }
 
     /// Brings about what is given, the real way.
@@ -92,14 +105,11 @@ impl Stage {
 
     /// Does one step.
     pub(super) fn perform(&mut self, step: &Step) -> Done {
-        let before = self.digests();
+        let before = self.world.digests()?;
         let mut got = self.perform_verb(&step.verb)?;
-        got.unchanged = Some(before == self.digests());
+        let after = self.world.digests()?;
+        got.unchanged = before.zip(after).map(|(before, after)| before == after);
         Ok(got)
-    }
-
-    fn digests(&self) -> [[u8; 32]; 2] {
-        [Memory::SecureElement, Memory::Device].map(|memory| self.world.band().nvm_digest(memory))
     }
 
     fn perform_verb(&mut self, verb: &Verb) -> Done {
@@ -156,8 +166,8 @@ impl Stage {
         }
     }
 
-    fn world_does(&mut self, does: impl FnOnce(&mut World)) -> Done {
-        does(&mut self.world);
+    fn world_does(&mut self, does: impl FnOnce(&mut dyn World) -> Result<(), Trouble>) -> Done {
+        does(self.world.as_mut())?;
         Ok(Got::default())
     }
 
@@ -175,7 +185,7 @@ impl Stage {
     // --- the app
 
     fn act(&mut self, action: UserAction) -> Done {
-        let (result, notices) = self.world.act(action)?;
+        let (result, notices): Acted = self.world.act(action)?;
         let mut got = match result {
             Ok(shown) => self.got_of(shown),
             Err(refusal) => Got { refused: Some(refusal), ..Got::default() },
@@ -268,10 +278,10 @@ impl Stage {
         }
     }
 
-    fn clerk(&mut self, alias: &str, does: impl FnOnce(&mut World, &CardId) -> Result<(), Refusal>) -> Done {
+    fn clerk(&mut self, alias: &str, does: impl FnOnce(&mut dyn World, &CardId) -> Result<(), Refusal>) -> Done {
         let Some(view) = self.cards.get(alias) else { return Ok(unknown_card()) };
         let card = view.card.clone();
-        let refused = does(&mut self.world, &card).err();
+        let refused = does(self.world.as_mut(), &card).err();
         Ok(Got { refused, ..Got::default() })
     }
 
@@ -320,8 +330,8 @@ impl Stage {
             unpredictable_number: self.world.unpredictable_number(),
         };
         let pin = match &it.pin.value {
-            Pin::Right => self.default_card_pin(),
-            Pin::Wrong => self.default_card_pin().map(|pin| another_pin(&pin)),
+            Pin::Right => self.default_card_pin()?,
+            Pin::Wrong => self.default_card_pin()?.map(|pin| another_pin(&pin)),
             Pin::None => None,
             Pin::Digits(digits) => Some(digits.clone()),
         };
@@ -331,12 +341,12 @@ impl Stage {
     }
 
     /// The PIN of the card that a tap uses: the first that the band has contactless-activated.
-    fn default_card_pin(&self) -> Option<String> {
-        let cards = self.world.band().card_list();
-        let aid = cards.iter().find(|entry| entry.state == CardState::Activated).map(|entry| entry.aid.clone())?;
-        let alias = self.alias_of_aid(&aid)?;
-        let product = self.fixtures.products.get(self.products.get(alias)?)?;
-        Some(product.online_pin.as_str().to_owned())
+    fn default_card_pin(&mut self) -> Result<Option<String>, Broken> {
+        let cards = self.world.look_inside()?.cards;
+        let first = cards.iter().find(|entry| entry.state == CardState::Activated);
+        let alias = first.and_then(|entry| self.alias_of_aid(&entry.aid));
+        let product = alias.and_then(|alias| self.fixtures.products.get(self.products.get(alias)?));
+        Ok(product.map(|product| product.online_pin.as_str().to_owned()))
     }
 
     fn alias_of_aid(&self, aid: &[u8]) -> Option<&String> {
@@ -435,7 +445,7 @@ impl Stage {
                 Ok(got)
             }
             Via::Contactless => {
-                let answers = self.world.raw_contactless(apdus);
+                let answers = self.world.raw_contactless(apdus)?;
                 Ok(answer(answers.last().map_or(&[], Vec::as_slice)))
             }
         }
@@ -461,13 +471,12 @@ impl Stage {
             return Ok(listed);
         }
         let app = listed.cards.unwrap_or_default();
+        let inside = self.world.look_inside()?;
         let cloud = self.world.cloud();
         let bank = self.account.as_ref().map(|account| cloud.cards_of(self.world.now(), account)).unwrap_or_default();
         let bank = self.rows_of(&bank);
-        let band: Vec<GotCard> = self
-            .world
-            .band()
-            .card_list()
+        let band: Vec<GotCard> = inside
+            .cards
             .iter()
             .map(|entry| GotCard {
                 alias: self
@@ -480,9 +489,9 @@ impl Stage {
             .collect();
         let sides = GotSides {
             disagreement: disagreement(&app, &band, &bank),
-            applets: u32::try_from(self.world.band().card().applets().len()).unwrap_or(u32::MAX),
+            applets: inside.applets,
             messages: u32::try_from(self.world.inbox().len()).unwrap_or(u32::MAX),
-            linked: self.world.band().is_paired(),
+            linked: inside.paired,
             app,
             band,
             bank,

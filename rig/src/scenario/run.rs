@@ -16,12 +16,14 @@ use super::fault::{Fault, FaultKind, Point, PointKind};
 use super::file::Case;
 use super::load::Sources;
 use super::matcher::{self, Mismatch};
+use super::needs;
 use super::perform::{Broken, Stage};
 use super::set_up;
 use super::span::Span;
 use super::step::{Step, Verb};
 use crate::link::fault as link_fault;
 use crate::report::event::{Event, Kind, Reason, Verdict};
+use crate::station::Station;
 use crate::station::embedded::{ActionFault, Points, Strike, Where};
 use crate::station::fixtures::Fixtures;
 use crate::station::recorder::Recorder;
@@ -31,6 +33,8 @@ use crate::station::recorder::Recorder;
 pub struct Setting {
     /// The fixtures.
     pub fixtures: Arc<Fixtures>,
+    /// Where it runs.
+    pub station: Arc<dyn Station>,
     /// The texts of the scenario files, which a failure quotes.
     pub sources: Sources,
     /// The seed of the run; each case draws its own from it and its id.
@@ -115,11 +119,19 @@ struct Trouble {
 }
 
 /// The state of a case between two steps.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Progress {
     stage: Stage,
     /// Ids of the steps that succeeded.
     succeeded: BTreeSet<String>,
+}
+
+impl Progress {
+    /// The same state once more, to go on from in another way.
+    fn fork(&self) -> Result<Self, Broken> {
+        let stage = self.stage.fork().ok_or_else(|| Broken("this station cannot keep a state to sweep from".into()))?;
+        Ok(Self { stage, succeeded: self.succeeded.clone() })
+    }
 }
 
 /// A fault of the sweep and the step it strikes in.
@@ -129,10 +141,24 @@ struct Strikes<'a> {
     fault: &'a ActionFault,
 }
 
+/// How a sweep ended: the state that tells of it, and the first fault under which the case did not come out.
+struct Swept {
+    progress: Progress,
+    trouble: Option<Trouble>,
+    also: Vec<String>,
+    fault: Option<String>,
+}
+
 impl Run<'_> {
     fn run(&mut self, index: u32) -> (Vec<Event>, Verdict) {
         let mut recorder = Recorder::new(index, self.setting.trace || self.case.sweep.is_none());
         recorder.note(band_sim::time::Instant::ZERO, self.started());
+        if let Some(unmet) = needs::unmet(self.case, self.setting.station.offer()) {
+            let trouble = Trouble { verdict: Verdict::Skipped, message: unmet.words, at: unmet.at, mismatch: None };
+            let reason = self.reason(&trouble, &mut recorder, None, vec![]);
+            recorder.note(band_sim::time::Instant::ZERO, finished(Verdict::Skipped, Some(reason), 0));
+            return (recorder.into_events(), Verdict::Skipped);
+        }
         let mut progress = match self.begin(recorder.clone()) {
             Ok(progress) => progress,
             Err((broken, stage)) => {
@@ -167,8 +193,7 @@ impl Run<'_> {
 
     fn begin(&self, recorder: Recorder) -> Result<Progress, (Broken, Option<Stage>)> {
         let rng = Rng::new(self.seed).fork(&self.case.id);
-        let mut stage =
-            set_up::stage(self.case, &self.setting.fixtures, rng, recorder).map_err(|broken| (broken, None))?;
+        let mut stage = set_up::stage(self.case, self.setting, rng, recorder).map_err(|broken| (broken, None))?;
         if let Err(broken) = stage.bring_about(self.case) {
             return Err((broken, Some(stage)));
         }
@@ -298,41 +323,67 @@ impl Run<'_> {
             }
         }
         self.simulated += progress.stage.world.now().saturating_since(began);
-        let points = self.points(&progress, at);
+        let points = match self.points(&progress, at) {
+            Ok(points) => points,
+            Err(broken) => return self.cannot_sweep(progress, broken),
+        };
         let faults = faults_of(kind, every, &points);
-        let of = u32::try_from(faults.len()).unwrap_or(u32::MAX);
-        let (trouble, also) = self.play(&mut progress.clone(), at, None);
-        if trouble.is_some() {
-            return self.end(progress, trouble, also, Some("no fault at all".to_owned()), of);
+        match self.every_point(&progress, at, during, &faults) {
+            Ok(swept) => {
+                let of = u32::try_from(faults.len()).unwrap_or(u32::MAX);
+                self.end(swept.progress, swept.trouble, swept.also, swept.fault, of)
+            }
+            Err(broken) => self.cannot_sweep(progress, broken),
         }
-        let mut told = progress.clone();
+    }
+
+    fn cannot_sweep(&self, progress: Progress, broken: Broken) -> (Vec<Event>, Verdict) {
+        let at = self.case.sweep.as_ref().map_or_else(Span::default, |sweep| sweep.during.span.clone());
+        self.end(progress, Some(Trouble::broken(broken, at)), vec![], None, 0)
+    }
+
+    /// The rest of the case, once without a fault and once for every fault, until one does not come out.
+    fn every_point(
+        &mut self,
+        progress: &Progress,
+        at: usize,
+        during: &str,
+        faults: &[(String, ActionFault)],
+    ) -> Result<Swept, Broken> {
+        let of = u32::try_from(faults.len()).unwrap_or(u32::MAX);
+        let mut told = progress.fork()?;
+        let (trouble, also) = self.play(&mut told, at, None);
+        if trouble.is_some() {
+            return Ok(Swept { progress: told, trouble, also, fault: Some("no fault at all".to_owned()) });
+        }
+        let mut told = progress.fork()?;
         for (point, (named, fault)) in faults.iter().enumerate() {
             let strikes = Strikes { during, fault };
-            let mut attempt = progress.clone();
+            let mut attempt = progress.fork()?;
             let (trouble, also) = self.play(&mut attempt, at, Some(strikes));
             let now = attempt.stage.world.now();
             let kind = Kind::SweepPoint { point: point as u32, of, fault: named.clone(), ok: trouble.is_none() };
             if trouble.is_some() {
                 // Once more with everything written down: the same seed gives the same run.
-                let mut traced = progress.clone();
+                let mut traced = progress.fork()?;
                 traced.stage.world.recorder().switch_on();
                 let _ = self.play(&mut traced, at, Some(strikes));
                 traced.stage.world.recorder().note(now, kind);
-                return self.end(traced, trouble, also, Some(named.clone()), of);
+                return Ok(Swept { progress: traced, trouble, also, fault: Some(named.clone()) });
             }
             told.stage.world.recorder().note(now, kind);
         }
-        self.end(told, None, vec![], None, of)
+        Ok(Swept { progress: told, trouble: None, also: vec![], fault: None })
     }
 
     /// How many points the swept step offers when nothing goes wrong.
-    fn points(&self, progress: &Progress, at: usize) -> Points {
-        let mut attempt = progress.clone();
-        let Some(step) = self.case.steps.get(at) else { return Points::default() };
+    fn points(&self, progress: &Progress, at: usize) -> Result<Points, Broken> {
+        let mut attempt = progress.fork()?;
+        let Some(step) = self.case.steps.get(at) else { return Ok(Points::default()) };
         attempt.stage.world.arm(vec![]);
         let before = attempt.stage.world.writes();
         let _ = attempt.stage.perform(step);
-        attempt.stage.world.points(before)
+        Ok(attempt.stage.world.points(before))
     }
 
     // --- the end

@@ -13,6 +13,7 @@ use band_sim::wire::frame::auth::Dialect;
 
 use super::file::{self, Case, Given};
 use super::perform::{Broken, Stage};
+use super::run;
 use super::span::At;
 use super::units::{DurationExpr, Setting};
 use crate::cloud::bank::{BankSettings, OldServicePayments};
@@ -35,10 +36,12 @@ const CONTACTLESS: Duration = Duration::from_millis(5);
 const REACTION: Duration = Duration::from_secs(1);
 
 /// The stage of a case, before anything that is given was brought about.
-pub(super) fn stage(case: &Case, fixtures: &Arc<Fixtures>, rng: Rng, mut recorder: Recorder) -> Result<Stage, Broken> {
+pub(super) fn stage(case: &Case, setting: &run::Setting, rng: Rng, mut recorder: Recorder) -> Result<Stage, Broken> {
     let given = &case.given;
-    let profile = profile(given, fixtures)?;
-    let settings = settings(given, &profile)?;
+    let (fixtures, station) = (&setting.fixtures, &setting.station);
+    let own = &station.offer().settings;
+    let profile = profile(given, fixtures, own)?;
+    let settings = settings(given, &profile, own)?;
     recorder.follow(profile.nfc_channel.framing());
     let bank = bank(given, &settings);
     let epoch_unix_us = given.date.value.0.as_microsecond();
@@ -48,21 +51,18 @@ pub(super) fn stage(case: &Case, fixtures: &Arc<Fixtures>, rng: Rng, mut recorde
         Some(latency) => evaluate(latency, &settings)? / 2,
         None => NETWORK,
     };
-    let world = world(
-        Ground {
-            fixtures,
-            profile,
-            bank,
-            phone,
-            timing,
-            network,
-            contactless: CONTACTLESS,
-            reaction: REACTION,
-            epoch_unix_us,
-        },
-        &rng,
-        recorder,
-    );
+    let ground = Ground {
+        fixtures,
+        profile,
+        bank,
+        phone,
+        timing,
+        network,
+        contactless: CONTACTLESS,
+        reaction: REACTION,
+        epoch_unix_us,
+    };
+    let world = station.open(ground, &rng, recorder)?;
     Ok(Stage::new(case, Arc::clone(fixtures), world, settings))
 }
 
@@ -89,9 +89,15 @@ pub struct Ground<'a> {
     pub epoch_unix_us: i64,
 }
 
-/// A world at power-on.
+/// A world of the embedded station at power-on.
 #[must_use]
 pub fn world(ground: Ground<'_>, rng: &Rng, mut recorder: Recorder) -> World {
+    World::new(parts(ground, rng, &mut recorder), recorder)
+}
+
+/// All roles at power-on; what must never be shown is hidden in the recorder.
+#[must_use]
+pub fn parts(ground: Ground<'_>, rng: &Rng, recorder: &mut Recorder) -> Parts {
     let Ground { fixtures, profile, bank, phone, timing, network, contactless, reaction, epoch_unix_us } = ground;
     let band = Band::new(Arc::clone(&profile), rng.fork("band"), epoch_unix_us);
     let config = CloudConfig {
@@ -106,9 +112,7 @@ pub fn world(ground: Ground<'_>, rng: &Rng, mut recorder: Recorder) -> World {
     let cloud = Cloud::new(config, rng.fork("cloud"));
     recorder.hide(&cloud);
     let phone = Phone::new(phone, rng.fork("phone"));
-    let parts =
-        Parts { profile, band, cloud, phone, timing, network, contactless, reaction, epoch_unix_us, rng: rng.clone() };
-    World::new(parts, recorder)
+    Parts { profile, band, cloud, phone, timing, network, contactless, reaction, epoch_unix_us, rng: rng.clone() }
 }
 
 /// What the token service manager knows of a secure element; `None` when its keys are no AES keys.
@@ -124,11 +128,12 @@ fn unit(profile: &BandProfile, band: &Band) -> Option<UnitRecord> {
     Some(UnitRecord { cplc: band.card().cplc().to_vec().into(), keys, scp03_i: domain.scp03_i.value.0 })
 }
 
-fn profile(given: &Given, fixtures: &Fixtures) -> Result<Arc<BandProfile>, Broken> {
+fn profile(given: &Given, fixtures: &Fixtures, own: &BTreeMap<Setting, Duration>) -> Result<Arc<BandProfile>, Broken> {
     let name = &given.band.value;
     let profile = fixtures.profiles.get(name).ok_or_else(|| Broken(format!("no band `{name}` among the fixtures")))?;
     let settings = &given.band_settings;
-    if *settings == file::BandSettings::default() {
+    let pairing_timeout = own.get(&Setting::PairingTimeout);
+    if *settings == file::BandSettings::default() && pairing_timeout.is_none() {
         return Ok(Arc::clone(profile));
     }
     let mut profile = BandProfile::clone(profile);
@@ -145,11 +150,18 @@ fn profile(given: &Given, fixtures: &Fixtures) -> Result<Arc<BandProfile>, Broke
         let timeout = evaluate(timeout, &BTreeMap::new())?;
         profile.authentication.confirm_timeout.value = Period(timeout);
     }
+    if let Some(timeout) = pairing_timeout {
+        profile.authentication.confirm_timeout.value = Period(*timeout);
+    }
     Ok(Arc::new(profile))
 }
 
-/// The settings that a duration of the file may be written against.
-fn settings(given: &Given, profile: &BandProfile) -> Result<BTreeMap<Setting, Duration>, Broken> {
+/// The settings that a duration of the file may be written against: the station's own stand over the file's.
+fn settings(
+    given: &Given,
+    profile: &BandProfile,
+    own: &BTreeMap<Setting, Duration>,
+) -> Result<BTreeMap<Setting, Duration>, Broken> {
     let timeouts = PhoneConfig::default().timeouts;
     let mut settings = BTreeMap::from([
         (Setting::CodeValidFor, BankSettings::default().code_valid_for),
@@ -166,6 +178,7 @@ fn settings(given: &Given, profile: &BandProfile) -> Result<BTreeMap<Setting, Du
             settings.insert(setting, value);
         }
     }
+    settings.extend(own);
     Ok(settings)
 }
 
@@ -196,6 +209,9 @@ fn phone(given: &Given, settings: &BTreeMap<Setting, Duration>) -> PhoneConfig {
     let mut phone = PhoneConfig::default();
     phone.app_version = given.phone.app_version.as_ref().map_or(phone.app_version, |version| version.value.0);
     phone.foreground_grace = settings.get(&Setting::ForegroundGrace).copied().unwrap_or(phone.foreground_grace);
+    let timeouts = &mut phone.timeouts;
+    timeouts.exchange = settings.get(&Setting::ApduTimeout).copied().unwrap_or(timeouts.exchange);
+    timeouts.not_ready = settings.get(&Setting::DataRetryAfter).copied().unwrap_or(timeouts.not_ready);
     phone.dialect = match given.phone.dialect {
         None => phone.dialect,
         Some(file::Dialect::Open) => Dialect::Plain,

@@ -1,5 +1,12 @@
-//! What a scenario runs on: the embedded station, and the fixtures every station is built from.
+//! What a scenario runs on: the seam between a case and its station, the stations, and the fixtures every station is built from.
 
 pub mod embedded;
 pub mod fixtures;
+mod in_process;
+mod offer;
 pub mod recorder;
+mod world;
+
+pub use in_process::Embedded;
+pub use offer::{Capability, Offer};
+pub use world::{Acted, Inside, Station, Trouble, World};

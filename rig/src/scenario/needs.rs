@@ -1,0 +1,376 @@
+//! What a case needs of its station: read from its words before anything is done.
+
+use std::time::Duration;
+
+use super::fault::Fault;
+use super::file::{self, Case, Given, LinkSettings};
+use super::span::Span;
+use super::step::{self, Confirm, ResetFrom, Step, Verb, Via};
+use super::units::{DurationExpr, Quantity, Setting};
+use crate::station::{Capability, Offer};
+
+/// Why a case cannot run on a station.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unmet {
+    /// One sentence: what is needed and what for.
+    pub(super) words: String,
+    /// The words of the file that need it.
+    pub(super) at: Span,
+}
+
+/// The first thing that the case needs and the station has not.
+pub(super) fn unmet(case: &Case, offer: &Offer) -> Option<Unmet> {
+    if offer.can.len() == Capability::ALL.len() {
+        return None;
+    }
+    let lacks = |needs: &Need| !offer.can(needs.capability);
+    if let Some(need) = needs(case).into_iter().find(lacks) {
+        let words = format!("the station `{}` has no {}: {}", offer.name, need.capability, need.for_what);
+        return Some(Unmet { words, at: need.at.clone() });
+    }
+    if offer.can(Capability::VirtualTime) { None } else { untimely(case, offer) }
+}
+
+struct Need<'a> {
+    capability: Capability,
+    for_what: String,
+    at: &'a Span,
+}
+
+fn needs(case: &Case) -> Vec<Need<'_>> {
+    let mut needs = needs_of_given(&case.given, &case.title.span);
+    if let Some(sweep) = &case.sweep {
+        let for_what = format!("it sweeps a fault over `{}`", sweep.during.value);
+        needs.push(Need { capability: Capability::Sweep, for_what, at: &sweep.during.span });
+    }
+    if !case.faults.is_empty() {
+        let for_what = "faults strike in it".to_owned();
+        needs.push(Need { capability: Capability::InjectFaults, for_what, at: &case.title.span });
+    }
+    for step in case.steps.iter().chain(&case.finally) {
+        for capability in needs_of_verb(&step.verb).into_iter().chain(needs_of_expect(step)) {
+            needs.push(Need { capability, for_what: step.text.clone(), at: &step.at });
+        }
+        if let Some(fault) = step.faults.first() {
+            let for_what = format!("{} in `{}`", fault_word(fault), step.text);
+            needs.push(Need { capability: Capability::InjectFaults, for_what, at: &step.at });
+        }
+    }
+    needs
+}
+
+fn needs_of_given<'a>(given: &'a Given, title: &'a Span) -> Vec<Need<'a>> {
+    let mut needs = vec![];
+    let mut need = |capability, for_what: &str, at| {
+        needs.push(Need { capability, for_what: for_what.to_owned(), at });
+    };
+    if given.date.span.line > 0 {
+        need(Capability::SetsClock, "the case starts at a date of its own", &given.date.span);
+    }
+    if given.band_settings != file::BandSettings::default() {
+        need(Capability::NewBand, "the band has settings of the case", title);
+    }
+    if given.link != LinkSettings::default() {
+        need(Capability::LinkSettings, "the links have settings of the case", title);
+    }
+    if let Some(card) = given.cards.first() {
+        need(Capability::Cloud, "cards are in the band before the first step", &card.card.span);
+    }
+    needs
+}
+
+fn needs_of_verb(verb: &Verb) -> Vec<Capability> {
+    use Capability as C;
+    match verb {
+        Verb::LinkBand(_) | Verb::UnlinkBand(_) => vec![C::SwapAccount],
+        Verb::FactoryReset(it) => match it.from {
+            ResetFrom::App => vec![C::SwapAccount],
+            ResetFrom::Band => vec![C::SwapAccount, C::PressKeys],
+        },
+        Verb::AddCard(_)
+        | Verb::RequestCode(_)
+        | Verb::EnterCode(_)
+        | Verb::Activate(_)
+        | Verb::RemoveCard(_)
+        | Verb::Reorder(_)
+        | Verb::History(_)
+        | Verb::BankSuspend(_)
+        | Verb::BankResume(_)
+        | Verb::BankDelete(_) => vec![C::Cloud],
+        Verb::Tap(_) => vec![C::Contactless],
+        Verb::LoseBand(_) | Verb::FindBand(_) => vec![C::Reach],
+        Verb::CutPower(_) | Verb::RestorePower(_) => vec![C::CutPower],
+        Verb::Press(_) => vec![C::PressKeys],
+        Verb::Apdu(it) => {
+            let way = (it.via.value == Via::Contactless).then_some(C::Contactless);
+            let harm = it.send.value.0.iter().any(|apdu| !is_harmless(apdu)).then_some(C::Hostile);
+            way.into_iter().chain(harm).collect()
+        }
+        Verb::Write(_) => vec![C::Hostile],
+        Verb::Check(it) if looks_inside(it) => vec![C::LookInside],
+        Verb::Check(_)
+        | Verb::SignIn(_)
+        | Verb::SignOut(_)
+        | Verb::LinkXiaomiAccount(_)
+        | Verb::Refresh(_)
+        | Verb::UpdateApp(_)
+        | Verb::LeaveForeground(_)
+        | Verb::ReturnToForeground(_)
+        | Verb::CardList(_)
+        | Verb::Retry(_)
+        | Verb::Wait(_)
+        | Verb::ReadIdentity(_)
+        | Verb::ReadBattery(_)
+        | Verb::ReadTime(_)
+        | Verb::SetTime(_)
+        | Verb::CheckWarranty(_) => vec![],
+    }
+}
+
+fn needs_of_expect(step: &Step) -> Vec<Capability> {
+    let Some(expect) = &step.expect else { return vec![] };
+    let expect = &expect.value;
+    [
+        (expect.unchanged.is_some(), Capability::SeeMemory),
+        (expect.serial.is_some() || expect.battery.is_some(), Capability::NewBand),
+        (expect.time.is_some(), Capability::VirtualTime),
+    ]
+    .into_iter()
+    .filter_map(|(stated, capability)| stated.then_some(capability))
+    .collect()
+}
+
+const fn looks_inside(check: &step::Check) -> bool {
+    check.band.is_some() || check.agree.is_some() || check.applets.is_some() || check.linked.is_some()
+}
+
+/// Whether an APDU only looks: SELECT, READ RECORD, GET RESPONSE, GET DATA, GET STATUS (ISO 7816-4, GPCS 11).
+fn is_harmless(apdu: &[u8]) -> bool {
+    matches!(apdu, [_, 0xA4 | 0xB2 | 0xC0 | 0xCA | 0xF2, ..])
+}
+
+const fn fault_word(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Drop(_) => "a message is lost",
+        Fault::Duplicate(_) => "a message comes twice",
+        Fault::Reorder(_) => "messages change places",
+        Fault::Delay(_) => "a message comes late",
+        Fault::Corrupt(_) => "a message is damaged",
+        Fault::Disconnect(_) => "the link breaks",
+        Fault::PowerLoss(_) => "the band loses power",
+        Fault::LeaveForeground(_) => "the app leaves the foreground",
+        Fault::FactoryReset(_) => "the band is reset",
+        Fault::CloudLost(_) => "the cloud is lost",
+    }
+}
+
+// --- the wall clock
+
+/// What a clock on the wall cannot give: lengths of time finer than it, or longer than anyone waits.
+fn untimely(case: &Case, offer: &Offer) -> Option<Unmet> {
+    let unmet = |why: String, at: &Span| {
+        let words = format!("the station `{}` has no {}: {why}", offer.name, Capability::VirtualTime);
+        Some(Unmet { words, at: at.clone() })
+    };
+    let mut total = Duration::ZERO;
+    for step in case.steps.iter().chain(&case.finally) {
+        let times = step.repeat.as_ref().map_or(1, |repeat| repeat.value);
+        let Verb::Wait(wait) = &step.verb else {
+            total = total.saturating_add(waits_in(step, case, offer).saturating_mul(times));
+            continue;
+        };
+        if let Some(fine) = finest(&wait.time.value).filter(|fine| *fine < offer.clock) {
+            return unmet(format!("`{}` is exact to {fine:?}", step.text), &step.at);
+        }
+        let Some(time) = evaluate(&wait.time.value, case, offer) else {
+            return unmet(format!("`{}` is negative under the station's settings", step.text), &step.at);
+        };
+        total = total.saturating_add(time.saturating_mul(times));
+        if total > offer.longest_wait {
+            return unmet(format!("it waits longer than {:?} by `{}`", offer.longest_wait, step.text), &step.at);
+        }
+    }
+    if total > offer.longest_wait {
+        let why = format!("what it waits for takes {total:?}, longer than {:?}", offer.longest_wait);
+        return unmet(why, &case.title.span);
+    }
+    None
+}
+
+/// How long a step waits without saying so.
+fn waits_in(step: &Step, case: &Case, offer: &Offer) -> Duration {
+    match &step.verb {
+        Verb::LinkBand(it) if it.confirm == Confirm::Ignore => value_of(Setting::PairingTimeout, case, offer),
+        Verb::AddCard(_) => {
+            let times = case.given.bank.data_not_ready_times.as_ref().map_or(0, |times| times.value);
+            value_of(Setting::DataRetryAfter, case, offer).saturating_mul(u32::from(times))
+        }
+        _ => Duration::ZERO,
+    }
+}
+
+/// The smallest length that is written out beside a setting; one that stands alone is as exact as the clock.
+fn finest(of: &DurationExpr) -> Option<Duration> {
+    let fixed = of.terms.iter().filter_map(|term| match term.of {
+        Quantity::Fixed(fixed) if !fixed.is_zero() => Some(fixed),
+        _ => None,
+    });
+    fixed.min()
+}
+
+fn evaluate(of: &DurationExpr, case: &Case, offer: &Offer) -> Option<Duration> {
+    of.evaluate(|setting| value_of(setting, case, offer))
+}
+
+/// A setting as it will be in force: the station's own, else the case's, else the usual one.
+fn value_of(setting: Setting, case: &Case, offer: &Offer) -> Duration {
+    if let Some(own) = offer.settings.get(&setting) {
+        return *own;
+    }
+    let given = &case.given;
+    let stated = match setting {
+        Setting::CodeValidFor => given.bank.code_valid_for.as_ref(),
+        Setting::ForegroundGrace => given.phone.foreground_grace.as_ref(),
+        Setting::PairingTimeout => given.band_settings.pairing_timeout.as_ref(),
+        Setting::ApduTimeout | Setting::DataRetryAfter => None,
+    };
+    stated.and_then(|stated| stated.value.evaluate(Setting::default_value)).unwrap_or_else(|| setting.default_value())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use band_sim::rng::Rng;
+
+    use super::*;
+    use crate::report::event::{Kind, Verdict};
+    use crate::scenario::load::{self, Options};
+    use crate::scenario::run;
+    use crate::scenario::set_up::Ground;
+    use crate::station::fixtures::Fixtures;
+    use crate::station::recorder::Recorder;
+    use crate::station::{Embedded, Station, Trouble, World};
+
+    fn fixtures() -> Arc<Fixtures> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+        Arc::new(Fixtures::load(&root).expect("the fixtures load"))
+    }
+
+    fn loaded(steps: &str) -> load::Loaded {
+        let options = Options { names: fixtures().names(), ..Options::default() };
+        // A scenario that expects nothing is refused.
+        let text = format!("scenario: a case\n{steps}  - sign_in: alice\n    expect: {{ ok: true }}\n");
+        let loaded = load::load_text("case.yaml", &text, &options);
+        assert!(loaded.errors.is_empty(), "{:?}", loaded.errors);
+        loaded
+    }
+
+    /// All but these.
+    fn without(lacking: &[Capability]) -> Offer {
+        Offer {
+            name: "bench".into(),
+            can: Capability::ALL.into_iter().filter(|it| !lacking.contains(it)).collect::<BTreeSet<_>>(),
+            settings: BTreeMap::from([(Setting::CodeValidFor, Duration::from_secs(3))]),
+            clock: Duration::from_millis(500),
+            longest_wait: Duration::from_secs(10),
+        }
+    }
+
+    fn words(steps: &str, lacking: &[Capability]) -> Option<String> {
+        let loaded = loaded(steps);
+        unmet(loaded.cases.first().expect("one case"), &without(lacking)).map(|unmet| unmet.words)
+    }
+
+    #[test]
+    fn a_case_says_what_its_station_lacks_and_which_words_need_it() {
+        use Capability as C;
+        let add = "steps:\n  - add_card: { card: mastercard-debit, as: debit }\n";
+        assert_eq!(words(add, &[C::CutPower]), None);
+        assert_eq!(
+            words(add, &[C::Cloud]).as_deref(),
+            Some("the station `bench` has no cloud: add_card: { card: mastercard-debit, as: debit }")
+        );
+        let cases: &[(&str, C)] = &[
+            ("steps:\n  - cut_power\n  - restore_power\n", C::CutPower),
+            ("steps:\n  - lose_band\n", C::Reach),
+            ("steps:\n  - press: confirm\n", C::PressKeys),
+            ("steps:\n  - factory_reset: band\n", C::PressKeys),
+            ("steps:\n  - unlink_band\n", C::SwapAccount),
+            ("steps:\n  - tap: { amount: 1.00 EUR }\n", C::Contactless),
+            ("steps:\n  - check: { agree: true }\n", C::LookInside),
+            ("steps:\n  - refresh:\n    expect: { unchanged: true }\n", C::SeeMemory),
+            ("steps:\n  - refresh:\n    faults: [ { drop: to_band 1 } ]\n", C::InjectFaults),
+            ("steps:\n  - apdu: { via: nfc_channel, send: \"80 E4 00 00 00\" }\n", C::Hostile),
+            ("given: { link: { latency: 1ms } }\nsteps:\n  - refresh\n", C::LinkSettings),
+            ("given: { date: \"2026-03-01T09:00:00Z\" }\nsteps:\n  - refresh\n", C::SetsClock),
+            ("given: { band_settings: { factory_reset_wipes_cards: true } }\nsteps:\n  - refresh\n", C::NewBand),
+        ];
+        for (steps, needed) in cases {
+            let said = words(steps, &[*needed]).unwrap_or_else(|| panic!("nothing is said about\n{steps}"));
+            assert!(said.starts_with(&format!("the station `bench` has no {needed}: ")), "{said}");
+        }
+        assert_eq!(words("steps:\n  - apdu: { via: nfc_channel, send: \"00 A4 04 00 00\" }\n", &[C::Hostile]), None);
+    }
+
+    #[test]
+    fn a_clock_on_the_wall_gives_no_microseconds_and_no_ten_minutes() {
+        let wait = |time: &str| {
+            let steps = format!("steps:\n  - wait: {time}\n");
+            words(&steps, &[Capability::VirtualTime]).unwrap_or_default()
+        };
+        assert_eq!(wait("code_valid_for + 1s"), "");
+        assert_eq!(wait("code_valid_for"), "");
+        assert!(wait("code_valid_for - 1us").ends_with("is exact to 1µs"), "{}", wait("code_valid_for - 1us"));
+        assert!(wait("10m").contains("it waits longer than 10s by"), "{}", wait("10m"));
+        assert!(wait("code_valid_for - 1m").contains("is negative under the station's settings"));
+        let ignored = words("steps:\n  - link_band: { confirm: ignore }\n", &[Capability::VirtualTime]);
+        assert!(ignored.expect("a pairing takes half a minute").contains("takes 30s, longer than 10s"));
+    }
+
+    /// The embedded station with something missing.
+    #[derive(Debug)]
+    struct Lesser(Offer);
+
+    impl Station for Lesser {
+        fn offer(&self) -> &Offer {
+            &self.0
+        }
+
+        fn open(&self, ground: Ground<'_>, rng: &Rng, recorder: Recorder) -> Result<Box<dyn World>, Trouble> {
+            Embedded::default().open(ground, rng, recorder)
+        }
+    }
+
+    #[test]
+    fn a_case_that_needs_more_is_skipped_with_its_reason_and_another_runs_under_the_stations_settings() {
+        let setting = |loaded: &load::Loaded| run::Setting {
+            fixtures: fixtures(),
+            station: Arc::new(Lesser(without(&[Capability::CutPower]))),
+            sources: loaded.sources.clone(),
+            seed: 0,
+            trace: false,
+            repeat_with: String::new(),
+        };
+        let skipped = loaded("steps:\n  - cut_power\n");
+        let outcome = run::run(&skipped.cases[0], 0, &setting(&skipped));
+        assert_eq!(outcome.verdict, Verdict::Skipped);
+        let [_, last] = outcome.events.as_slice() else { panic!("{:?}", outcome.events) };
+        let Kind::CaseFinished { reason: Some(reason), .. } = &last.kind else { panic!("{last:?}") };
+        assert_eq!(
+            (reason.message.as_str(), reason.line),
+            ("the station `bench` has no cut_power: cut_power", 3),
+            "{reason:?}"
+        );
+
+        // Three seconds, not ten minutes.
+        let expires = loaded(
+            "steps:\n  - add_card: { card: mastercard-debit, as: debit }\n  - request_code: debit\n  - wait: 3s\n  \
+             - enter_code: { card: debit, code: from_sms }\n    expect: { refused: code_expired }\n",
+        );
+        let outcome = run::run(&expires.cases[0], 0, &setting(&expires));
+        assert_eq!(outcome.verdict, Verdict::Passed, "{:?}", outcome.events.last());
+    }
+}
