@@ -2,6 +2,7 @@
 
 use super::Band;
 use super::session::State;
+use crate::wire::frame::auth::AuthKey;
 
 /// One of the two memories that keep their content without power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -19,6 +20,13 @@ impl Band {
         match memory {
             Memory::SecureElement => self.card.cut_power_at_write(nth),
             Memory::Device => self.settings.nvm_mut().cut_power_at_write(nth),
+        }
+    }
+
+    /// Makes it a band that a phone has paired with this key before.
+    pub fn set_key(&mut self, key: &AuthKey) {
+        if self.settings.set_auth_key(key).is_err() {
+            self.lose_power();
         }
     }
 

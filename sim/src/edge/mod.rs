@@ -3,5 +3,7 @@
 //! [`drive`] owns a band and its timers, [`clock`] gives it the time; what carries bytes to it from elsewhere, one file per
 //! carrier, holds a [`drive::Handle`] and nothing more.
 
+#[cfg(feature = "bluez")]
+pub mod bluez;
 pub mod clock;
 pub mod drive;

@@ -1,0 +1,340 @@
+//! One loop over all that happens while the world is there. What it does first when several things have happened is part of
+//! its correctness: who is connected, then who has subscribed, then what is asked.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+use core::time::Duration;
+
+use bluer::adv::AdvertisementHandle;
+use bluer::gatt::CharacteristicWriter;
+use bluer::gatt::local::{ApplicationHandle, CharacteristicControlEvent, CharacteristicWriteIoRequest, ReqError};
+use bluer::{Adapter, AdapterEvent, Address, Device, DeviceEvent, DeviceProperty};
+use futures::stream::{BoxStream, SelectAll, StreamExt};
+use tokio::sync::mpsc;
+
+use super::socket::{Notifications, Writes};
+use super::table::{self, Ask, Controls, Difference, What, req_error};
+use super::world::{BluezError, World, refused};
+use super::{Edge, Notice, stop_asked};
+use crate::band::{Input, Output, WriteMode};
+use crate::wire::gatt::{AttError, CharacteristicId, Handle};
+
+/// MTU before any exchange (Core 5.4 vol 3 part F 3.2.8).
+const DEFAULT_MTU: u16 = 23;
+/// Questions that have come and wait for the band; more are answered with an error.
+const MAX_ASKS_QUEUED: usize = 4096;
+/// Comings and goings that wait.
+const MAX_PRESENCE_QUEUED: usize = 64;
+/// Write sockets of the NFC channel at a time. BlueZ opens a second one when two writes come before the first is open.
+const MAX_WRITE_SOCKETS: usize = 8;
+/// What a phone is given to be gone when the band stops.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// A device has connected, or it is gone.
+type Presence = ([u8; 6], bool);
+
+/// Everything that lasts until the world breaks.
+pub(super) struct Serve {
+    world: World,
+    adapter_events: BoxStream<'static, AdapterEvent>,
+    old_alias: String,
+    nfc_channel: Option<Handle>,
+    asks: mpsc::Receiver<Ask>,
+    controls: Controls,
+    presence: mpsc::Receiver<Presence>,
+    present: mpsc::Sender<Presence>,
+    closed: mpsc::Receiver<(Handle, u64)>,
+    close: mpsc::Sender<(Handle, u64)>,
+    phone: Option<Phone>,
+    /// What is written to the NFC channel.
+    writes: SelectAll<Writes>,
+    notifications: BTreeMap<Handle, Notifications>,
+    subscriptions: u64,
+    advertisement: Option<AdvertisementHandle>,
+    _application: ApplicationHandle,
+}
+
+/// The device that the band is connected to.
+struct Phone {
+    device: [u8; 6],
+    mtu: u16,
+}
+
+impl Serve {
+    /// Sets the adapter up, registers the table, advertises. Returns the band's address as well.
+    pub(super) async fn begin(edge: &mut Edge) -> Result<(Self, [u8; 6]), BluezError> {
+        let world = World::open(&edge.config.adapter).await?;
+        world.power_on().await?;
+        let adapter_events = world.adapter_events().await?;
+        let profile = edge.band.inspect(|band| band.profile().clone());
+        let old_alias = world.adapter.alias().await.unwrap_or_default();
+        let name = profile.identity.name.value.clone();
+        world.adapter.set_alias(name).await.map_err(|error| refused("take the band's name", &error))?;
+
+        let (asking, asks) = mpsc::channel(MAX_ASKS_QUEUED);
+        let (application, controls) = table::application(&profile.gatt, &asking);
+        let served = world.adapter.serve_gatt_application(application).await;
+        let application = served.map_err(|error| refused("serve the attribute table", &error))?;
+        let (present, presence) = mpsc::channel(MAX_PRESENCE_QUEUED);
+        let (close, closed) = mpsc::channel(MAX_PRESENCE_QUEUED);
+        let address = world.address();
+        let mut serve = Self {
+            adapter_events,
+            old_alias,
+            nfc_channel: profile.gatt.value_handle(&CharacteristicId::NFC_CHANNEL),
+            asks,
+            controls,
+            presence,
+            present,
+            closed,
+            close,
+            phone: None,
+            writes: SelectAll::new(),
+            notifications: BTreeMap::new(),
+            subscriptions: 0,
+            advertisement: None,
+            _application: application,
+            world,
+        };
+        for device in serve.world.adapter.device_addresses().await.unwrap_or_default() {
+            serve.watch(device);
+        }
+        serve.advertise(edge).await?;
+        let differences = serve.differences(edge);
+        (edge.notices)(Notice::Serving { adapter: serve.world.adapter.name().into(), address, differences });
+        Ok((serve, address))
+    }
+
+    /// Serves until the band is stopped or the world breaks; leaves the band without a phone.
+    pub(super) async fn run(mut self, edge: &mut Edge) -> Result<(), BluezError> {
+        let ended = self.serve(edge).await;
+        let phone = self.phone.as_ref().map(|phone| phone.device);
+        self.end_session(edge);
+        if ended.is_ok() {
+            self.advertisement = None;
+            if let Some(device) = phone {
+                let _ = tokio::time::timeout(FAREWELL, disconnect(self.world.adapter.clone(), device)).await;
+            }
+            let _ = self.world.adapter.set_alias(core::mem::take(&mut self.old_alias)).await;
+        }
+        ended
+    }
+
+    async fn serve(&mut self, edge: &mut Edge) -> Result<(), BluezError> {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop_asked(&mut edge.stopped) => return Ok(()),
+                error = self.world.gone() => return Err(error),
+                event = self.adapter_events.next() => self.handle_adapter(event)?,
+                Some((device, here)) = self.presence.recv() => {
+                    if here {
+                        self.admit(edge, device);
+                    } else if self.is_session(device) {
+                        self.end_session(edge);
+                    }
+                    self.advertise(edge).await?;
+                }
+                Some((handle, event)) = self.controls.next() => self.handle_control(edge, handle, event),
+                Some((handle, number)) = self.closed.recv() => self.handle_closed(edge, handle, number),
+                Some(output) = edge.outputs.recv() => self.handle_output(edge, output),
+                Some(ask) = self.asks.recv() => self.handle_ask(edge, ask),
+                Some(value) = self.writes.next() => {
+                    if let Some(handle) = self.nfc_channel {
+                        let _ = edge.band.write(handle, value, WriteMode::Command);
+                    }
+                }
+                Ok(()) = edge.wish.changed() => {
+                    let wish = *edge.wish.borrow_and_update();
+                    if !wish.linked {
+                        self.send_away();
+                    }
+                    self.advertise(edge).await?;
+                }
+            }
+        }
+    }
+
+    fn handle_adapter(&mut self, event: Option<AdapterEvent>) -> Result<(), BluezError> {
+        let event = event.ok_or_else(|| self.world.adapter_gone())?;
+        if let Some(trouble) = self.world.trouble(&event) {
+            return Err(trouble);
+        }
+        if let AdapterEvent::DeviceAdded(device) = event {
+            self.watch(device);
+        }
+        Ok(())
+    }
+
+    /// Tells when this device comes and goes.
+    fn watch(&self, address: Address) {
+        let Ok(device) = self.world.adapter.device(address) else { return };
+        let present = self.present.clone();
+        tokio::spawn(async move {
+            let _ = watch(device, &present).await;
+            let _ = present.send((address.0, false)).await;
+        });
+    }
+
+    fn is_session(&self, device: [u8; 6]) -> bool {
+        self.phone.as_ref().is_some_and(|phone| phone.device == device)
+    }
+
+    /// Whether the device is the band's phone; the first that comes becomes it.
+    fn admit(&mut self, edge: &mut Edge, device: [u8; 6]) -> bool {
+        if self.phone.is_none() {
+            self.phone = Some(Phone { device, mtu: DEFAULT_MTU });
+            edge.band.input(Input::Connected { mtu: DEFAULT_MTU });
+            (edge.notices)(Notice::Connected { device });
+        }
+        if self.is_session(device) {
+            return true;
+        }
+        // Whatever may be in its sockets: from now on each write has to say whose it is.
+        self.writes.clear();
+        tokio::spawn(disconnect(self.world.adapter.clone(), device));
+        (edge.notices)(Notice::TurnedAway { device });
+        false
+    }
+
+    fn end_session(&mut self, edge: &mut Edge) {
+        self.writes.clear();
+        self.notifications.clear();
+        if let Some(phone) = self.phone.take() {
+            edge.band.input(Input::Disconnected);
+            (edge.notices)(Notice::Disconnected { device: phone.device });
+        }
+    }
+
+    /// Disconnects the phone; the session ends when it is gone.
+    fn send_away(&self) {
+        if let Some(phone) = &self.phone {
+            tokio::spawn(disconnect(self.world.adapter.clone(), phone.device));
+        }
+    }
+
+    fn learn_mtu(&mut self, edge: &Edge, mtu: Option<u16>) {
+        if let (Some(phone), Some(mtu)) = (&mut self.phone, mtu)
+            && phone.mtu != mtu
+        {
+            phone.mtu = mtu;
+            edge.band.input(Input::MtuChanged(mtu));
+        }
+    }
+
+    fn handle_control(&mut self, edge: &mut Edge, handle: Handle, event: CharacteristicControlEvent) {
+        match event {
+            CharacteristicControlEvent::Write(request) => self.accept_writes(edge, request),
+            CharacteristicControlEvent::Notify(writer) => self.subscribe(edge, handle, writer),
+        }
+    }
+
+    fn accept_writes(&mut self, edge: &mut Edge, request: CharacteristicWriteIoRequest) {
+        if !self.admit(edge, request.device_address().0) || self.writes.len() >= MAX_WRITE_SOCKETS {
+            return request.reject(ReqError::NotPermitted);
+        }
+        self.learn_mtu(edge, u16::try_from(request.mtu()).ok());
+        if let Ok(reader) = request.accept() {
+            self.writes.push(Writes::new(reader));
+        }
+    }
+
+    fn subscribe(&mut self, edge: &mut Edge, handle: Handle, writer: CharacteristicWriter) {
+        if !self.admit(edge, writer.device_address().0) {
+            return;
+        }
+        self.subscriptions += 1;
+        let notifications = Notifications::start(writer, handle, self.subscriptions, self.close.clone());
+        self.notifications.insert(handle, notifications);
+        let _ = edge.band.subscribe(handle, true);
+    }
+
+    fn handle_closed(&mut self, edge: &Edge, handle: Handle, number: u64) {
+        if self.notifications.get(&handle).is_some_and(|notifications| notifications.number == number) {
+            self.notifications.remove(&handle);
+            let _ = edge.band.subscribe(handle, false);
+        }
+    }
+
+    fn handle_ask(&mut self, edge: &mut Edge, ask: Ask) {
+        if !self.admit(edge, ask.device) {
+            return match ask.what {
+                What::Read { reply, .. } => drop(reply.send(Err(ReqError::NotPermitted))),
+                What::Write { reply, .. } => drop(reply.send(Err(ReqError::NotPermitted))),
+            };
+        }
+        self.learn_mtu(edge, ask.mtu);
+        match ask.what {
+            What::Read { handle, offset, reply } => {
+                let part = edge.band.read(handle).and_then(|mut value| {
+                    let offset = usize::from(offset);
+                    if offset > value.len() { Err(AttError::InvalidOffset) } else { Ok(value.split_off(offset)) }
+                });
+                let _ = reply.send(part.map_err(req_error));
+            }
+            // BlueZ puts a long write together; a part of one comes from nowhere.
+            What::Write { offset: 1.., reply, .. } => drop(reply.send(Err(ReqError::InvalidOffset))),
+            What::Write { handle, value, mode, reply, .. } => {
+                let _ = reply.send(edge.band.write(handle, value, mode).map_err(req_error));
+            }
+        }
+    }
+
+    fn handle_output(&mut self, edge: &mut Edge, output: Output) {
+        match output {
+            Output::Notify { handle, value } => {
+                let sent = self.notifications.get(&handle).is_none_or(|notifications| notifications.notify(value));
+                let lost = edge.lost.swap(0, Ordering::Relaxed) + u64::from(!sent);
+                if lost > 0 {
+                    (edge.notices)(Notice::Lost { notifications: lost });
+                }
+            }
+            Output::Disconnect => self.send_away(),
+            _ => {}
+        }
+    }
+
+    /// Advertises when the band does, and not when it does not.
+    async fn advertise(&mut self, edge: &Edge) -> Result<(), BluezError> {
+        let wanted = edge.band.inspect(|band| band.advertising().is_some());
+        if !wanted {
+            self.advertisement = None;
+        } else if self.advertisement.is_none() {
+            let (advertisement, _) =
+                edge.band.inspect(|band| table::advertisement(band.profile(), self.world.address()));
+            let handle = self.world.adapter.advertise(advertisement).await;
+            self.advertisement = Some(handle.map_err(|error| refused("advertise", &error))?);
+        }
+        Ok(())
+    }
+
+    fn differences(&self, edge: &Edge) -> Vec<Difference> {
+        let (_, left_out) = edge.band.inspect(|band| table::advertisement(band.profile(), self.world.address()));
+        let mut differences = Vec::from([Difference::OwnServices, Difference::Handles]);
+        differences.extend(self.nfc_channel.map(|_| Difference::WriteRequests));
+        differences.extend(left_out);
+        differences
+    }
+}
+
+async fn watch(device: Device, present: &mpsc::Sender<Presence>) -> bluer::Result<()> {
+    let address = device.address().0;
+    let mut events = device.events().await?.boxed();
+    if device.is_connected().await? {
+        let _ = present.send((address, true)).await;
+    }
+    while let Some(DeviceEvent::PropertyChanged(property)) = events.next().await {
+        if let DeviceProperty::Connected(here) = property {
+            let _ = present.send((address, here)).await;
+        }
+    }
+    Ok(())
+}
+
+async fn disconnect(adapter: Adapter, device: [u8; 6]) {
+    if let Ok(device) = adapter.device(Address(device)) {
+        let _ = device.disconnect().await;
+    }
+}
