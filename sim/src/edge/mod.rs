@@ -7,3 +7,5 @@
 pub mod bluez;
 pub mod clock;
 pub mod drive;
+#[cfg(feature = "vpcd")]
+pub mod vpcd;
