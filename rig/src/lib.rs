@@ -1,5 +1,6 @@
 //! The bench around the band: the phone, the bank and the shop, the links between them and the scenarios that run on them.
 
+pub mod band_cli;
 pub mod cli;
 pub mod cloud;
 pub mod decode;

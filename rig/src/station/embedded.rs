@@ -260,6 +260,12 @@ impl World {
         &self.band
     }
 
+    /// The band alone, as it is now.
+    #[must_use]
+    pub fn into_band(self) -> Band {
+        self.band
+    }
+
     /// The cloud.
     #[must_use]
     pub const fn cloud(&self) -> &Cloud {

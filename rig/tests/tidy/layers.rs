@@ -73,6 +73,7 @@ pub const RIG: &[Layer] = &[
         own: RUNS,
         because: "it plays the run; what is shown is the reports' business",
     },
+    Layer { module: "band_cli", sim: ALL, own: ANY, because: "it is where all meet" },
     Layer { module: "cli", sim: ALL, own: ANY, because: "it is where all meet" },
 ];
 

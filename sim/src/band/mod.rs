@@ -60,6 +60,7 @@ mod attributes;
 mod channel;
 mod device;
 mod fault;
+mod image;
 mod io;
 pub mod pairing;
 pub mod period;
@@ -71,6 +72,7 @@ mod tests;
 mod wallet;
 
 pub use fault::Memory;
+pub use image::MemoryImage;
 pub use io::{BandEvent, Button, Display, Input, Output, Refused, WriteMode};
 pub use wallet::{CardEntry, CardState};
 

@@ -197,6 +197,19 @@ impl Card {
         self.nvm.flash_bytes()
     }
 
+    /// Its flash, both banks.
+    #[must_use]
+    pub fn flash(&self) -> [&[u8]; 2] {
+        self.nvm.flash()
+    }
+
+    /// Another flash in the place of its own; [`Card::power_on`] takes up what it holds. `rng` makes its challenges from
+    /// then on.
+    pub fn replace_flash(&mut self, banks: [Vec<u8>; 2], rng: &Rng) {
+        self.nvm.replace_flash(banks);
+        self.rng = rng.fork("challenges");
+    }
+
     /// The instances in the holder's order.
     #[must_use]
     pub fn applets(&self) -> Vec<AppletStatus> {

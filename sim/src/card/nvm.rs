@@ -37,6 +37,8 @@ const COMMIT_HEAD_BYTES: usize = 5;
 const COMMIT_MARK: u8 = b'C';
 const ENTRY_HEAD_BYTES: usize = 8;
 const REMOVED: u32 = u32::MAX;
+/// Far more than any commit has; a flash from elsewhere may claim anything.
+const MOST_COMMIT_BYTES: usize = 1 << 20;
 /// Log bytes that are always allowed beyond one and a half times the live content.
 const LOG_SLACK_BYTES: usize = 1024;
 
@@ -164,6 +166,21 @@ impl Nvm {
         for body in found {
             self.apply(body);
         }
+    }
+
+    /// The flash itself, both banks: what is programmed of them.
+    #[must_use]
+    pub fn flash(&self) -> [&[u8]; 2] {
+        let [a, b] = &self.banks;
+        [a, b]
+    }
+
+    /// Another flash in the place of this one, without power: [`Nvm::recover`] takes up what it holds. Any bytes will do;
+    /// those that no store has written count as an empty one.
+    pub fn replace_flash(&mut self, banks: [Vec<u8>; 2]) {
+        let formatted = banks.iter().any(|bank| bank_epoch(bank).is_some());
+        self.banks = if formatted { banks } else { [Vec::from(bank_header(0)), Vec::new()] };
+        self.powered = false;
     }
 
     /// Whether power is on; a cut write turns it off, [`Nvm::recover`] turns it on.
@@ -415,11 +432,16 @@ fn commits(bank: &[u8]) -> (Vec<Range<usize>>, usize) {
             at = body;
             continue;
         };
-        let end = body.saturating_add(u32::from_le_bytes([l0, l1, l2, l3]) as usize);
+        let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        if length > MOST_COMMIT_BYTES {
+            // No store has written that: the rest of the bank is not ours.
+            break;
+        }
+        let end = body + length;
         if bank.get(end) == Some(&COMMIT_MARK) {
             found.push(body..end);
         }
-        at = end.saturating_add(1);
+        at = end + 1;
     }
     (found, at)
 }
@@ -470,6 +492,40 @@ mod tests {
             1 => prop::collection::vec(any::<u8>(), 0..700).prop_map(Some),
         ];
         prop::collection::vec(prop::collection::vec((0..6_u32, value), 1..4), 1..12)
+    }
+
+    proptest! {
+        #[test]
+        fn a_flash_from_elsewhere_is_taken_up_or_counts_as_empty(
+            mut banks in prop::array::uniform2(prop::collection::vec(any::<u8>(), 0..200)),
+            marked in any::<bool>(),
+        ) {
+            if marked && banks[0].len() > 10 {
+                banks[0][0] = BANK_MARK;
+                banks[0][5] = BANK_MARK;
+                banks[0][10] = COMMIT_HEAD_MARK;
+            }
+            let mut nvm = Nvm::new(Rng::new(1));
+            nvm.replace_flash(banks);
+            prop_assert!(!nvm.is_powered());
+            nvm.recover();
+            prop_assert_eq!(commit(&mut nvm, &vec![(1, Some(vec![7]))]), Ok(()));
+            prop_assert_eq!(nvm.get(1), Some(&[7][..]));
+            nvm.recover();
+            prop_assert_eq!(nvm.get(1), Some(&[7][..]), "what was committed then is kept");
+        }
+
+        #[test]
+        fn a_store_is_taken_up_by_another_one_from_its_flash(values in prop::collection::btree_map(0..9_u32, prop::collection::vec(any::<u8>(), 0..300), 0..9)) {
+            let mut first = Nvm::new(Rng::new(1));
+            for (key, value) in &values {
+                commit(&mut first, &vec![(*key, Some(value.clone()))]).unwrap();
+            }
+            let mut second = Nvm::new(Rng::new(2));
+            second.replace_flash(first.flash().map(Vec::from));
+            second.recover();
+            prop_assert_eq!(second.digest(), first.digest());
+        }
     }
 
     proptest! {

@@ -27,6 +27,7 @@ mod authentication;
 mod channel;
 mod device;
 mod harmless;
+mod image;
 mod table;
 
 /// 2020-06-16 00:00:00 UTC.

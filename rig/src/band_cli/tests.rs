@@ -1,0 +1,107 @@
+//! Bands made, left and taken up again.
+
+use std::path::Path;
+
+use super::*;
+use state::State;
+
+fn cli(words: &[&str]) -> Cli {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+    let fixtures = fixtures.to_str().unwrap();
+    Cli::parse_from(["band", "--fixtures", fixtures].iter().chain(words))
+}
+
+fn make(words: &[&str]) -> Result<make::Made, String> {
+    make::make(&cli(words), 1_767_268_800_000_000).map_err(|trouble| trouble.to_string())
+}
+
+#[test]
+fn cards_are_added_in_their_order_and_confirmed() {
+    let made = make(&["--cards", "mastercard-gold,mastercard-debit"]).unwrap();
+    let cards = made.band.card_list();
+    assert_eq!(cards.len(), 2);
+    assert!(cards.iter().all(|card| card.state == band_sim::band::CardState::Activated), "{cards:?}");
+    assert!(cards[1].name.to_lowercase().contains("debit"), "{cards:?}");
+    assert!(!made.band.is_linked() && made.band.is_powered());
+}
+
+#[test]
+fn a_card_from_a_file_goes_the_same_way() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/cards/mastercard-travel.yaml");
+    let made = make(&["--cards", file.to_str().unwrap()]).unwrap();
+    assert_eq!(made.band.card_list().len(), 1);
+}
+
+#[test]
+fn what_cannot_be_made_says_why() {
+    let refused = make(&["--cards", "blacklisted"]).unwrap_err();
+    assert!(refused.starts_with("adding the card blacklisted was refused: "), "{refused}");
+    let unknown = make(&["--cards", "visa"]).unwrap_err();
+    assert!(unknown.contains("no card `visa` among the fixtures; there are "), "{unknown}");
+    let missing = make(&["--profile", "missing.yaml"]).unwrap_err();
+    assert!(missing.starts_with("failed to read the profile missing.yaml: "), "{missing}");
+    let twice = make(&["--cards", "mastercard-debit,mastercard-debit"]).unwrap_err();
+    assert!(twice.contains("was refused"), "{twice}");
+}
+
+#[test]
+fn a_band_is_taken_up_from_its_state_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("band.json");
+    let words = ["--state", path.to_str().unwrap(), "--cards", "mastercard-debit", "--seed", "9"];
+    let run = |words: &[&str]| {
+        let made = make(words).unwrap();
+        let handle = Handle::new(made.band, Clock::start());
+        state::keep(&handle, made.state).unwrap();
+        handle
+    };
+    let first = run(&words);
+    let (cards, chip) = first.inspect(|band| (band.card_list(), band.card().cplc().to_vec()));
+    let stored = State::load(&path).unwrap().unwrap();
+
+    let second = run(&words[..2]);
+    assert_eq!(second.inspect(|band| (band.card_list(), band.card().cplc().to_vec())), (cards, chip));
+    // A change is in the file before anybody is answered.
+    let before = std::fs::read(&path).unwrap();
+    second.input(band_sim::band::Input::Button(band_sim::band::Button::FactoryReset));
+    assert_ne!(std::fs::read(&path).unwrap(), before);
+    assert_ne!(stored.rng().array::<8>(), State::load(&path).unwrap().unwrap().rng().array::<8>());
+}
+
+#[test]
+fn a_state_file_that_was_touched_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("band.json");
+    let handle = {
+        let made = make(&["--state", path.to_str().unwrap()]).unwrap();
+        let handle = Handle::new(made.band, Clock::start());
+        state::keep(&handle, made.state).unwrap();
+        handle
+    };
+    drop(handle);
+    let whole = std::fs::read_to_string(&path).unwrap();
+    for (touched, says) in [
+        (whole.replacen("\"seed\": 0", "\"seed\": 1", 1), "its digest is wrong"),
+        (whole.replacen("\"band_state\": 1", "\"band_state\": 2", 1), "its version is 2"),
+        (whole[..whole.len() / 2].to_owned(), "EOF"),
+        (String::new(), "EOF"),
+    ] {
+        std::fs::write(&path, touched).unwrap();
+        let refused = make(&["--state", path.to_str().unwrap()]).unwrap_err();
+        assert!(refused.contains(says), "{refused}");
+    }
+    std::fs::write(&path, vec![b' '; 17 << 20]).unwrap();
+    assert!(make(&["--state", path.to_str().unwrap()]).unwrap_err().contains("more than any band's state has"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_state_file_is_its_owners_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("band.json");
+    let made = make(&["--state", path.to_str().unwrap()]).unwrap();
+    state::keep(&Handle::new(made.band, Clock::start()), made.state).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left over");
+}
