@@ -31,7 +31,6 @@ fn linked_world() -> World {
         phone: PhoneConfig::default(),
         timing: Timing::default(),
         network: Duration::from_millis(40),
-        contactless: Duration::from_millis(5),
         reaction: Duration::from_secs(1),
         epoch_unix_us: 1_767_268_800_000_000,
     };

@@ -168,7 +168,6 @@ fn a_world() -> World {
         phone: PhoneConfig::default(),
         timing,
         network: Duration::ZERO,
-        contactless: Duration::ZERO,
         reaction: Duration::ZERO,
         epoch_unix_us: 1_767_268_800_000_000,
     };

@@ -66,7 +66,6 @@ pub(super) fn personalise(
         phone: PhoneConfig { epoch_unix_us, ..PhoneConfig::default() },
         timing: Timing::default(),
         network: Duration::ZERO,
-        contactless: Duration::ZERO,
         reaction: Duration::ZERO,
         epoch_unix_us,
     };

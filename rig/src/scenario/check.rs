@@ -300,6 +300,9 @@ impl<'a> Checker<'a> {
         if let Some(rows) = &expect.cards {
             self.rows(rows);
         }
+        if let Some(within) = &expect.within {
+            self.duration(within);
+        }
     }
 
     fn fault(&mut self, fault: &Fault) {
@@ -313,6 +316,7 @@ impl<'a> Checker<'a> {
             Fault::LeaveForeground(it) => (FaultKind::LeaveForeground, &it.at),
             Fault::FactoryReset(it) => (FaultKind::FactoryReset, &it.at),
             Fault::CloudLost(it) => (FaultKind::CloudLost, &it.at),
+            Fault::FieldLoss(it) => (FaultKind::FieldLoss, &it.at),
             Fault::Delay(it) => {
                 self.duration(&it.by);
                 if !MESSAGES.contains(&it.at.kind) {

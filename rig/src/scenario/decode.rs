@@ -196,10 +196,6 @@ fn suggest(word: &str) -> Option<&'static str> {
 /// An expectation that this verb can never meet.
 fn misplaced(name: &Node, verb: &Verb) -> Option<FileError> {
     let field = name.key();
-    if field == "within" {
-        let error = FileError::at(&name.span, "`within` cannot be promised yet");
-        return Some(error.note("the air between band and phone or reader is not modelled, so no step has a duration of its own; leave `within` out"));
-    }
     let known = verb.expects();
     if !fields_of::<Expect>().contains(&field) || known.contains(&field) {
         return None;

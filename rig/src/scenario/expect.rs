@@ -8,7 +8,7 @@ use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::span::At;
-use super::units::{CivilDate, Date, HexPattern, TagName, TagPattern};
+use super::units::{CivilDate, Date, DurationExpr, HexPattern, TagName, TagPattern};
 use crate::cloud::api::{AuthorisationReason, CardState, Refusal};
 use crate::money::Money;
 
@@ -37,6 +37,9 @@ pub struct Expect {
     pub card: Option<At<String>>,
     /// Whether the customer was asked for a PIN (R3).
     pub pin_asked: Option<At<bool>>,
+    /// The longest that the band may have to be held to the reader: from entering the field to its last answer there. The
+    /// bank and a PIN come after it.
+    pub within: Option<At<DurationExpr>>,
 
     /// Code requests left (R1).
     pub requests_left: Option<At<u8>>,
@@ -248,6 +251,12 @@ pub struct Got {
     /// Whether the customer was asked for a PIN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pin_asked: Option<bool>,
+    /// How long the band was held to the reader, microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub card_time_us: Option<u64>,
+    /// How long it may be, under the settings in force, when the step expects that.
+    #[serde(skip)]
+    pub card_time_most: Option<std::time::Duration>,
     /// Code requests left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_left: Option<u8>,

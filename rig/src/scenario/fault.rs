@@ -30,13 +30,15 @@ pub enum Fault {
     FactoryReset(FaultAt),
     /// The cloud is not reached by this request.
     CloudLost(FaultAt),
+    /// The band leaves the reader's field instead of the byte.
+    FieldLoss(FaultAt),
 }
 
 /// Where a fault strikes. Short form: `drop: to_band 3`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FaultAt {
-    /// The point: `to_band 3`, `to_phone 7`, `nvm_write 4`, `request 2`.
+    /// The point: `to_band 3`, `to_phone 7`, `nvm_write 4`, `request 2`, `contactless_byte 9`.
     pub at: At<Point>,
 }
 
@@ -72,6 +74,8 @@ pub enum FaultKind {
     FactoryReset,
     /// The cloud is not reached.
     CloudLost,
+    /// The band leaves the reader's field.
+    FieldLoss,
 }
 
 impl FaultKind {
@@ -88,6 +92,7 @@ impl FaultKind {
             Self::LeaveForeground => "leave_foreground",
             Self::FactoryReset => "factory_reset",
             Self::CloudLost => "cloud_lost",
+            Self::FieldLoss => "field_loss",
         }
     }
 
@@ -98,7 +103,10 @@ impl FaultKind {
             Self::Drop | Self::Duplicate | Self::Reorder | Self::Corrupt | Self::Disconnect => {
                 &[PointKind::ToBand, PointKind::ToPhone]
             }
-            Self::PowerLoss => &[PointKind::ToBand, PointKind::ToPhone, PointKind::NvmWrite],
+            Self::PowerLoss => {
+                &[PointKind::ToBand, PointKind::ToPhone, PointKind::NvmWrite, PointKind::ContactlessByte]
+            }
+            Self::FieldLoss => &[PointKind::ContactlessByte],
             Self::LeaveForeground | Self::FactoryReset => &[PointKind::ToBand, PointKind::ToPhone, PointKind::Request],
             Self::CloudLost => &[PointKind::Request],
         }
@@ -117,6 +125,8 @@ pub enum PointKind {
     NvmWrite,
     /// Requests of the phone to the cloud.
     Request,
+    /// Bytes between band and reader, either way, headers and checksums of ISO 14443-4 too.
+    ContactlessByte,
 }
 
 /// One point: `to_band 3` is the third write to the band.
@@ -134,7 +144,7 @@ pub struct Point {
 pub struct Sweep {
     /// The fault.
     pub fault: At<FaultKind>,
-    /// The points: `every to_band`, `every to_phone`, `every nvm_write`, `every request`.
+    /// The points: `every to_band`, `every to_phone`, `every nvm_write`, `every request`, `every contactless_byte`.
     pub at: At<Every>,
     /// The `id` of the step.
     pub during: At<String>,

@@ -3,6 +3,8 @@
 //! A step without `expect` must succeed: the app does not refuse, a tap is approved, a warranty question is answered. One that
 //! expects something of the outcome expects it of a success, unless it names a refusal.
 
+use std::time::Duration;
+
 use band_sim::wire::sw::Sw;
 use band_sim::wire::tlv::{self, Tag};
 
@@ -12,7 +14,7 @@ use super::expect::{
 };
 use super::span::{At, Span};
 use super::step::{Check, Step, Verb};
-use super::units::{HexPattern, TagPattern};
+use super::units::{DurationExpr, HexPattern, TagPattern};
 use crate::cloud::api::Refusal;
 use crate::decode::{explain_tlv, masked_hex, masked_value, spaced_hex, tlv_diff};
 use crate::money::Currency;
@@ -127,6 +129,11 @@ impl Differences<'_> {
             }
             _ => {}
         }
+        // A payment is never refused; it succeeds when it is approved.
+        let outcome = got.outcome.filter(|outcome| *outcome != OutcomeExpect::Approved && expect.outcome.is_none());
+        if let (Some(ok), Some(outcome)) = (&expect.ok, outcome.filter(|_| !either)) {
+            self.note("ok", &ok.span, "approved", outcome.shown());
+        }
     }
 
     fn payment(&mut self, expect: &Expect, got: &Got) {
@@ -141,6 +148,20 @@ impl Differences<'_> {
         self.equal("online", expect.online.as_ref(), got.online.as_ref());
         self.equal("arc", expect.arc.as_ref(), got.arc.as_ref());
         self.equal("reason", expect.reason.as_ref(), got.reason.as_ref());
+        if let Some(within) = &expect.within {
+            self.within(within, got);
+        }
+    }
+
+    fn within(&mut self, within: &At<DurationExpr>, got: &Got) {
+        let most = got.card_time_most.unwrap_or_default();
+        match got.card_time_us.map(Duration::from_micros) {
+            Some(took) if took <= most => {}
+            Some(took) => {
+                self.note("within", &within.span, format!("at most {most:?}"), format!("{took:?} in the field"))
+            }
+            None => self.note("within", &within.span, format!("at most {most:?}"), "nothing of the kind"),
+        }
     }
 
     fn app(&mut self, expect: &Expect, got: &Got) {

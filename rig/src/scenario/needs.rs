@@ -133,7 +133,7 @@ fn needs_of_expect(step: &Step) -> Vec<Capability> {
     [
         (expect.unchanged.is_some(), Capability::SeeMemory),
         (expect.serial.is_some() || expect.battery.is_some(), Capability::NewBand),
-        (expect.time.is_some(), Capability::VirtualTime),
+        (expect.time.is_some() || expect.within.is_some(), Capability::VirtualTime),
     ]
     .into_iter()
     .filter_map(|(stated, capability)| stated.then_some(capability))
@@ -161,6 +161,7 @@ const fn fault_word(fault: &Fault) -> &'static str {
         Fault::LeaveForeground(_) => "the app leaves the foreground",
         Fault::FactoryReset(_) => "the band is reset",
         Fault::CloudLost(_) => "the cloud is lost",
+        Fault::FieldLoss(_) => "the band leaves the field",
     }
 }
 

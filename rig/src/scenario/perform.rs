@@ -109,6 +109,9 @@ impl Stage {
         let mut got = self.perform_verb(&step.verb)?;
         let after = self.world.digests()?;
         got.unchanged = before.zip(after).map(|(before, after)| before == after);
+        if let Some(within) = step.expect.as_ref().and_then(|expect| expect.within.as_ref()) {
+            got.card_time_most = Some(self.duration(within)?);
+        }
         Ok(got)
     }
 
@@ -376,6 +379,7 @@ impl Stage {
             reason: self.world.last_authorisation(),
             card,
             pin_asked: Some(self.world.pin_was_asked()),
+            card_time_us: self.world.last_card_time().and_then(|time| u64::try_from(time.as_micros()).ok()),
             ..Got::default()
         }
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use band_sim::rng::Rng;
 
+use super::expect::OutcomeExpect;
 use super::fault::{Fault, FaultKind, Point, PointKind};
 use super::file::Case;
 use super::load::Sources;
@@ -296,7 +297,8 @@ impl Run<'_> {
             .world
             .recorder()
             .note(now, Kind::StepFinished { step: name.to_owned(), ok: mismatches.is_empty(), got: shown });
-        if let (Some(id), None) = (id, got.refused) {
+        let unpaid = got.outcome.is_some_and(|outcome| outcome != OutcomeExpect::Approved);
+        if let (Some(id), None, false) = (id, got.refused, unpaid) {
             progress.succeeded.insert(id.to_owned());
         }
         match mismatches.into_iter().next() {
@@ -454,6 +456,9 @@ fn faults_of(kind: FaultKind, every: PointKind, points: &Points) -> Vec<(String,
         PointKind::Request => {
             (1..=points.cloud_requests).map(|n| (format!("cloud request {n}"), Where::Request(n))).collect()
         }
+        PointKind::ContactlessByte => (1..=points.contactless_bytes)
+            .map(|n| (format!("byte {n} between band and reader"), Where::ContactlessByte(n)))
+            .collect(),
         PointKind::NvmWrite => {
             let card = (1..=points.secure_element_writes)
                 .map(|n| (format!("write {n} to the secure element's memory"), Where::SecureElementWrite(n)));
@@ -479,6 +484,7 @@ const fn kind_word(kind: FaultKind) -> &'static str {
         FaultKind::LeaveForeground => "leaving the foreground",
         FaultKind::FactoryReset => "factory reset",
         FaultKind::CloudLost => "no answer from the cloud",
+        FaultKind::FieldLoss => "loss of the field",
     }
 }
 
@@ -493,6 +499,7 @@ const fn strike_of(kind: FaultKind) -> Strike {
         FaultKind::LeaveForeground => Strike::LeaveForeground,
         FaultKind::FactoryReset => Strike::FactoryReset,
         FaultKind::CloudLost => Strike::CloudLost,
+        FaultKind::FieldLoss => Strike::FieldLoss,
     }
 }
 
@@ -510,6 +517,7 @@ impl Stage {
             Fault::LeaveForeground(it) => (it.at.value, Strike::LeaveForeground),
             Fault::FactoryReset(it) => (it.at.value, Strike::FactoryReset),
             Fault::CloudLost(it) => (it.at.value, Strike::CloudLost),
+            Fault::FieldLoss(it) => (it.at.value, Strike::FieldLoss),
         };
         Ok(ActionFault { at: place(at), strike })
     }
@@ -522,5 +530,6 @@ fn place(point: Point) -> Where {
         PointKind::ToPhone => Where::ToPhone(nth),
         PointKind::NvmWrite => Where::SecureElementWrite(nth),
         PointKind::Request => Where::Request(nth),
+        PointKind::ContactlessByte => Where::ContactlessByte(nth),
     }
 }

@@ -29,9 +29,6 @@ use crate::station::recorder::Recorder;
 /// One way through the network. No source states it: `assumed`.
 const NETWORK: Duration = Duration::from_millis(40);
 
-/// One way between reader and band, per APDU, until the air interface is modelled. `assumed`.
-const CONTACTLESS: Duration = Duration::from_millis(5);
-
 /// How fast a person taps the band that asks. `assumed`.
 const REACTION: Duration = Duration::from_secs(1);
 
@@ -51,17 +48,7 @@ pub(super) fn stage(case: &Case, setting: &run::Setting, rng: Rng, mut recorder:
         Some(latency) => evaluate(latency, &settings)? / 2,
         None => NETWORK,
     };
-    let ground = Ground {
-        fixtures,
-        profile,
-        bank,
-        phone,
-        timing,
-        network,
-        contactless: CONTACTLESS,
-        reaction: REACTION,
-        epoch_unix_us,
-    };
+    let ground = Ground { fixtures, profile, bank, phone, timing, network, reaction: REACTION, epoch_unix_us };
     let world = station.open(ground, &rng, recorder)?;
     Ok(Stage::new(case, Arc::clone(fixtures), world, settings))
 }
@@ -81,8 +68,6 @@ pub struct Ground<'a> {
     pub timing: Timing,
     /// One way through the network.
     pub network: Duration,
-    /// One way between reader and band, per APDU.
-    pub contactless: Duration,
     /// How fast a person taps the band that asks.
     pub reaction: Duration,
     /// Microseconds since 1970 at power-on.
@@ -98,7 +83,7 @@ pub fn world(ground: Ground<'_>, rng: &Rng, mut recorder: Recorder) -> World {
 /// All roles at power-on; what must never be shown is hidden in the recorder.
 #[must_use]
 pub fn parts(ground: Ground<'_>, rng: &Rng, recorder: &mut Recorder) -> Parts {
-    let Ground { fixtures, profile, bank, phone, timing, network, contactless, reaction, epoch_unix_us } = ground;
+    let Ground { fixtures, profile, bank, phone, timing, network, reaction, epoch_unix_us } = ground;
     let band = Band::new(Arc::clone(&profile), rng.fork("band"), epoch_unix_us);
     let config = CloudConfig {
         accounts: fixtures.accounts.clone(),
@@ -112,7 +97,7 @@ pub fn parts(ground: Ground<'_>, rng: &Rng, recorder: &mut Recorder) -> Parts {
     let cloud = Cloud::new(config, rng.fork("cloud"));
     recorder.hide(&cloud);
     let phone = Phone::new(phone, rng.fork("phone"));
-    Parts { profile, band, cloud, phone, timing, network, contactless, reaction, epoch_unix_us, rng: rng.clone() }
+    Parts { profile, band, cloud, phone, timing, network, reaction, epoch_unix_us, rng: rng.clone() }
 }
 
 /// What the token service manager knows of a secure element; `None` when its keys are no AES keys.

@@ -409,7 +409,7 @@ impl FromStr for Point {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{text}` is not a point; write `to_band 3`, `to_phone 7`, `nvm_write 4` or `request 2`, counted from 1"
+                "`{text}` is not a point; write `to_band 3`, `to_phone 7`, `nvm_write 4`, `request 2` or `contactless_byte 9`, counted from 1"
             )
         };
         let (kind, nth) = text.trim().split_once(' ').ok_or_else(wrong)?;
@@ -430,18 +430,19 @@ impl FromStr for Every {
             .and_then(|word| PointKind::ALL.iter().find(|(known, _)| *known == word.trim()))
             .map(|(_, kind)| Self(*kind))
             .ok_or_else(|| {
-                format!("`{text}` is not a set of points; write `every to_band`, `every to_phone`, `every nvm_write` or `every request`")
+                format!("`{text}` is not a set of points; write `every to_band`, `every to_phone`, `every nvm_write`, `every request` or `every contactless_byte`")
             })
     }
 }
 
 impl PointKind {
     /// All of them, by the word of the language.
-    pub const ALL: [(&'static str, Self); 4] = [
+    pub const ALL: [(&'static str, Self); 5] = [
         ("to_band", Self::ToBand),
         ("to_phone", Self::ToPhone),
         ("nvm_write", Self::NvmWrite),
         ("request", Self::Request),
+        ("contactless_byte", Self::ContactlessByte),
     ];
 
     /// Its word.
@@ -551,8 +552,8 @@ text_value! {
     Date, "Date", "a date and time with its offset such as `2026-03-01T09:00:00Z`", r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ].+$";
     CivilDate, "Day", "a day such as `2025-02-28`", r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
     Version, "Version", "a version such as `4.0.0`", r"^[0-9]+\.[0-9]+\.[0-9]+$";
-    Point, "Point", "a point such as `to_band 3`", r"^(to_band|to_phone|nvm_write|request) [1-9][0-9]*$";
-    Every, "Every", "a set of points such as `every to_band`", r"^every (to_band|to_phone|nvm_write|request)$";
+    Point, "Point", "a point such as `to_band 3`", r"^(to_band|to_phone|nvm_write|request|contactless_byte) [1-9][0-9]*$";
+    Every, "Every", "a set of points such as `every to_band`", r"^every (to_band|to_phone|nvm_write|request|contactless_byte)$";
     Code, "Code", "from_sms, previous_sms, wrong or digits", r"^(from_sms|previous_sms|wrong|[0-9]{1,12})$";
     Pin, "Pin", "right, wrong, none or digits", r"^(right|wrong|none|[0-9]{4,12})$";
     Serial, "Serial", "from_band, or the serial number as printed", r"^.+$";

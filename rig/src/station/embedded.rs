@@ -16,6 +16,7 @@ use band_sim::wire::gatt::CharacteristicId;
 
 use crate::cloud::Cloud;
 use crate::cloud::api::{AuthorisationReason, AuthorisationReply, Envelope, Refusal, Reply, Request, Sms};
+use crate::link::air::Air;
 use crate::link::fault::{Armed, Direction, Fault};
 use crate::link::in_process::{Hop, InProcess, Timing};
 use crate::phone::Phone;
@@ -53,8 +54,6 @@ pub struct Parts {
     pub timing: Timing,
     /// One way through the network, phone or shop to cloud.
     pub network: Duration,
-    /// One way between reader and band, per APDU.
-    pub contactless: Duration,
     /// How fast a person taps the band that asks, or types a PIN.
     pub reaction: Duration,
     /// Microseconds since 1970 at power-on.
@@ -85,6 +84,8 @@ pub enum Where {
     DeviceWrite(u64),
     /// The n-th request to the cloud.
     Request(u64),
+    /// The n-th byte between band and reader, either way.
+    ContactlessByte(u64),
 }
 
 /// What a fault does.
@@ -100,6 +101,8 @@ pub enum Strike {
     FactoryReset,
     /// The request is never answered.
     CloudLost,
+    /// The band leaves the reader's field.
+    FieldLoss,
 }
 
 /// How many points an action offered to each kind of fault.
@@ -115,6 +118,8 @@ pub struct Points {
     pub device_writes: u64,
     /// Requests to the cloud.
     pub cloud_requests: u64,
+    /// Bytes between band and reader.
+    pub contactless_bytes: u64,
 }
 
 /// How a payment is made.
@@ -147,6 +152,8 @@ enum Arrival {
     ButtonPress(Button),
     ToTerminal(TerminalInput),
     TerminalCommand(Vec<u8>),
+    /// The air carries nothing more in this payment: the field is gone, or the band's power.
+    AirLost(Strike),
     Authorise(Box<crate::cloud::api::Authorisation>),
     PowerLoss,
     LeaveForeground,
@@ -176,7 +183,7 @@ pub struct World {
     phone_wait: Option<Instant>,
     terminal_wait: Option<Instant>,
     network: Duration,
-    contactless: Duration,
+    air: Air,
     reaction: Duration,
     in_reach: bool,
     band_was_powered: bool,
@@ -187,6 +194,7 @@ pub struct World {
     tap: TapState,
     faults: Vec<ActionFault>,
     cloud_requests: u64,
+    contactless_bytes: u64,
     last_authorisation: Option<AuthorisationReason>,
     pin_asked: bool,
     rng: Rng,
@@ -200,6 +208,12 @@ struct TapState {
     online: bool,
     field_lost_after: Option<u32>,
     answers: u32,
+    /// The command that the band is answering.
+    command: Vec<u8>,
+    /// When the band came into the field.
+    began: Instant,
+    /// When the reader had the band's last answer, or lost it.
+    last_heard: Option<Instant>,
 }
 
 impl World {
@@ -209,6 +223,7 @@ impl World {
         let mut world = Self {
             now: Instant::ZERO,
             epoch_unix_us: parts.epoch_unix_us,
+            air: Air::new(&parts.profile.air),
             profile: parts.profile,
             band: parts.band,
             phone: parts.phone,
@@ -221,7 +236,6 @@ impl World {
             phone_wait: None,
             terminal_wait: None,
             network: parts.network,
-            contactless: parts.contactless,
             reaction: parts.reaction,
             in_reach: true,
             band_was_powered: true,
@@ -232,6 +246,7 @@ impl World {
             tap: TapState::default(),
             faults: vec![],
             cloud_requests: 0,
+            contactless_bytes: 0,
             last_authorisation: None,
             pin_asked: false,
             rng: parts.rng.fork("world"),
@@ -317,6 +332,13 @@ impl World {
         self.pin_asked
     }
 
+    /// How long the band had to be held to the reader in the last payment: from entering the field to its last answer there,
+    /// or to the loss of the field. What the bank and the customer take comes after it.
+    #[must_use]
+    pub fn last_card_time(&self) -> Duration {
+        self.tap.last_heard.map_or(Duration::ZERO, |heard| heard.saturating_since(self.tap.began))
+    }
+
     /// Whether the phone and the band see each other.
     #[must_use]
     pub const fn is_in_reach(&self) -> bool {
@@ -346,6 +368,7 @@ impl World {
             }
         }
         self.cloud_requests = 0;
+        self.contactless_bytes = 0;
         self.faults = faults;
     }
 
@@ -371,6 +394,7 @@ impl World {
             secure_element_writes: secure_element - before.0,
             device_writes: device - before.1,
             cloud_requests: self.cloud_requests,
+            contactless_bytes: self.contactless_bytes,
         }
     }
 
@@ -475,6 +499,7 @@ impl World {
             pin: tap.pin,
             online: tap.online,
             field_lost_after: tap.field_lost_after,
+            began: self.now,
             ..TapState::default()
         };
         self.last_authorisation = None;
@@ -546,6 +571,7 @@ impl World {
             Arrival::ButtonPress(button) => self.band_input(BandInput::Button(button), None),
             Arrival::ToTerminal(input) => self.terminal_input(input),
             Arrival::TerminalCommand(command) => self.command_from_terminal(command),
+            Arrival::AirLost(strike) => self.lose_air(strike),
             Arrival::PowerLoss => self.band_input(BandInput::PowerLost, None),
             Arrival::LeaveForeground => {
                 self.recorder.note(self.now, Kind::Fault { text: "the app leaves the foreground".into() });
@@ -702,7 +728,7 @@ impl World {
             Strike::PowerLoss => self.at(self.now, Arrival::PowerLoss),
             Strike::LeaveForeground => self.at(self.now, Arrival::LeaveForeground),
             Strike::FactoryReset => self.at(self.now, Arrival::ButtonPress(Button::FactoryReset)),
-            Strike::Link(_) | Strike::CloudLost => {}
+            Strike::Link(_) | Strike::CloudLost | Strike::FieldLoss => {}
         }
     }
 
@@ -754,7 +780,7 @@ impl World {
     fn drain_terminal(&mut self) {
         while let Some(terminal) = &mut self.terminal {
             match terminal.poll() {
-                TerminalOutput::Command(command) => self.later(self.contactless, Arrival::TerminalCommand(command)),
+                TerminalOutput::Command(command) => self.send_command(command),
                 TerminalOutput::Online(request) => {
                     if self.tap.online {
                         self.later(self.network, Arrival::Authorise(Box::new(request)));
@@ -780,23 +806,69 @@ impl World {
         }
     }
 
-    fn command_from_terminal(&mut self, command: Vec<u8>) {
-        if self.tap.field_lost_after == Some(self.tap.answers) {
+    /// The reader sends a command; the first one after it has activated the band.
+    fn send_command(&mut self, command: Vec<u8>) {
+        let before = if self.tap.last_heard.is_none() { self.air.activation() } else { Duration::ZERO };
+        let leg = self.air.command(command.len());
+        match self.air_fault(leg.bytes) {
+            Some((nth, strike)) => {
+                self.later(before + self.air.byte_of_command(command.len(), nth), Arrival::AirLost(strike));
+            }
+            None => self.later(before + leg.time, Arrival::TerminalCommand(command)),
+        }
+    }
+
+    /// So many bytes go over the air; the fault that strikes one of them, and which.
+    fn air_fault(&mut self, bytes: u64) -> Option<(u64, Strike)> {
+        let before = self.contactless_bytes;
+        self.contactless_bytes += bytes;
+        self.faults.iter().find_map(|fault| match fault.at {
+            Where::ContactlessByte(nth) if before < nth && nth <= before + bytes => Some((nth - before, fault.strike)),
+            _ => None,
+        })
+    }
+
+    /// The band leaves the field or loses its power; the reader asks in vain for a while.
+    fn lose_air(&mut self, strike: Strike) {
+        self.tap.last_heard = Some(self.now);
+        if strike == Strike::PowerLoss {
+            self.band_input(BandInput::PowerLost, None);
+        } else {
             self.recorder.note(self.now, Kind::Fault { text: "the band leaves the field".into() });
             self.band_input(BandInput::Field { on: false }, None);
-            return self.terminal_input(TerminalInput::FieldLost);
+        }
+        self.later(self.air.notice(), Arrival::ToTerminal(TerminalInput::FieldLost));
+    }
+
+    fn command_from_terminal(&mut self, command: Vec<u8>) {
+        if self.tap.field_lost_after == Some(self.tap.answers) {
+            return self.lose_air(Strike::FieldLoss);
         }
         self.tap.answers += 1;
         self.recorder.contactless_command(&command);
+        self.tap.command.clone_from(&command);
         self.band_input(BandInput::Contactless(command), None);
         if !self.band.is_powered() {
-            self.terminal_input(TerminalInput::FieldLost);
+            self.tap.last_heard = Some(self.now);
+            self.later(self.air.notice(), Arrival::ToTerminal(TerminalInput::FieldLost));
         }
     }
 
     fn answer_to_terminal(&mut self, answer: Vec<u8>) {
         self.recorder.contactless_answer(self.now, &answer);
-        self.later(self.contactless, Arrival::ToTerminal(TerminalInput::Answer(answer)));
+        let waiting = self.air.waiting(self.air.computing(&self.tap.command, &answer));
+        let leg = self.air.answer(answer.len());
+        if let Some((nth, strike)) = self.air_fault(waiting.bytes + leg.bytes) {
+            // A fault while the card asks for more time strikes in the middle of its computing, which it finishes.
+            let at = match nth.checked_sub(waiting.bytes) {
+                None | Some(0) => waiting.time / 2,
+                Some(nth) => waiting.time + self.air.byte_of_answer(answer.len(), nth),
+            };
+            return self.later(at, Arrival::AirLost(strike));
+        }
+        let heard = waiting.time + leg.time;
+        self.tap.last_heard = Some(self.now + heard);
+        self.later(heard, Arrival::ToTerminal(TerminalInput::Answer(answer)));
     }
 
     /// One raw exchange, past the queue.

@@ -85,6 +85,10 @@ impl World for embedded::World {
         self.pin_was_asked()
     }
 
+    fn last_card_time(&self) -> Option<Duration> {
+        Some(self.last_card_time())
+    }
+
     fn set_confirm(&mut self, confirm: Confirm) {
         self.set_confirm(confirm);
     }

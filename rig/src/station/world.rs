@@ -91,6 +91,10 @@ pub trait World: fmt::Debug + Send {
     fn last_authorisation(&self) -> Option<AuthorisationReason>;
     /// Whether the last payment asked the customer for a PIN.
     fn pin_was_asked(&self) -> bool;
+    /// How long the band was held to the reader in the last payment; `None` where nobody measures it.
+    fn last_card_time(&self) -> Option<Duration> {
+        None
+    }
 
     /// What the person does at the next pairing.
     fn set_confirm(&mut self, confirm: Confirm);

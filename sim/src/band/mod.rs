@@ -56,6 +56,7 @@ use crate::wire::frame::event::DeviceEvent;
 use crate::wire::frame::{chunked, nfc_channel};
 use crate::wire::gatt::{CharacteristicId, Handle};
 
+pub mod air;
 mod attributes;
 mod channel;
 mod device;

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::air::AirProfile;
 use super::period::Period;
 use crate::card::profile::CardProfile;
 use crate::wire::frame::battery::Battery;
@@ -25,6 +26,8 @@ pub struct BandProfile {
     pub authentication: Authentication,
     /// The APDU channel.
     pub nfc_channel: NfcChannel,
+    /// How it speaks to a reader.
+    pub air: AirProfile,
     /// The transfers on H:0020.
     pub chunked: Chunked,
     /// The battery as it is at first.
