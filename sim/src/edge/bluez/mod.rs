@@ -32,9 +32,9 @@ use super::drive::Handle;
 use crate::band::Output;
 
 mod serve;
-mod socket;
+pub mod socket;
 mod table;
-mod world;
+pub mod world;
 
 pub use table::Difference;
 pub use world::BluezError;
@@ -258,8 +258,9 @@ impl fmt::Display for Notice {
     }
 }
 
-/// `D4:2F:6B:0A:51:7E`
-struct Printed([u8; 6]);
+/// An address as it is printed: `D4:2F:6B:0A:51:7E`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Printed(pub [u8; 6]);
 
 impl fmt::Display for Printed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

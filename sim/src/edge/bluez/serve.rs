@@ -10,13 +10,13 @@ use core::time::Duration;
 use bluer::adv::AdvertisementHandle;
 use bluer::gatt::CharacteristicWriter;
 use bluer::gatt::local::{ApplicationHandle, CharacteristicControlEvent, CharacteristicWriteIoRequest, ReqError};
-use bluer::{Adapter, AdapterEvent, Address, Device, DeviceEvent, DeviceProperty};
+use bluer::{AdapterEvent, Address, Device, DeviceEvent, DeviceProperty};
 use futures::stream::{BoxStream, SelectAll, StreamExt};
 use tokio::sync::mpsc;
 
-use super::socket::{Notifications, Writes};
+use super::socket::{Notifications, Values};
 use super::table::{self, Ask, Controls, Difference, What, req_error};
-use super::world::{BluezError, World, refused};
+use super::world::{BluezError, World, disconnect, refused};
 use super::{Edge, Notice, stop_asked};
 use crate::band::{Input, Output, WriteMode};
 use crate::wire::gatt::{AttError, CharacteristicId, Handle};
@@ -49,7 +49,7 @@ pub(super) struct Serve {
     close: mpsc::Sender<(Handle, u64)>,
     phone: Option<Phone>,
     /// What is written to the NFC channel.
-    writes: SelectAll<Writes>,
+    writes: SelectAll<Values>,
     notifications: BTreeMap<Handle, Notifications>,
     subscriptions: u64,
     advertisement: Option<AdvertisementHandle>,
@@ -69,13 +69,13 @@ impl Serve {
         world.power_on().await?;
         let adapter_events = world.adapter_events().await?;
         let profile = edge.band.inspect(|band| band.profile().clone());
-        let old_alias = world.adapter.alias().await.unwrap_or_default();
+        let old_alias = world.adapter().alias().await.unwrap_or_default();
         let name = profile.identity.name.value.clone();
-        world.adapter.set_alias(name).await.map_err(|error| refused("take the band's name", &error))?;
+        world.adapter().set_alias(name).await.map_err(|error| refused("take the band's name", &error))?;
 
         let (asking, asks) = mpsc::channel(MAX_ASKS_QUEUED);
         let (application, controls) = table::application(&profile.gatt, &asking);
-        let served = world.adapter.serve_gatt_application(application).await;
+        let served = world.adapter().serve_gatt_application(application).await;
         let application = served.map_err(|error| refused("serve the attribute table", &error))?;
         let (present, presence) = mpsc::channel(MAX_PRESENCE_QUEUED);
         let (close, closed) = mpsc::channel(MAX_PRESENCE_QUEUED);
@@ -98,12 +98,12 @@ impl Serve {
             _application: application,
             world,
         };
-        for device in serve.world.adapter.device_addresses().await.unwrap_or_default() {
+        for device in serve.world.adapter().device_addresses().await.unwrap_or_default() {
             serve.watch(device);
         }
         serve.advertise(edge).await?;
         let differences = serve.differences(edge);
-        (edge.notices)(Notice::Serving { adapter: serve.world.adapter.name().into(), address, differences });
+        (edge.notices)(Notice::Serving { adapter: serve.world.adapter().name().into(), address, differences });
         Ok((serve, address))
     }
 
@@ -115,9 +115,9 @@ impl Serve {
         if ended.is_ok() {
             self.advertisement = None;
             if let Some(device) = phone {
-                let _ = tokio::time::timeout(FAREWELL, disconnect(self.world.adapter.clone(), device)).await;
+                let _ = tokio::time::timeout(FAREWELL, disconnect(self.world.adapter().clone(), device)).await;
             }
-            let _ = self.world.adapter.set_alias(core::mem::take(&mut self.old_alias)).await;
+            let _ = self.world.adapter().set_alias(core::mem::take(&mut self.old_alias)).await;
         }
         ended
     }
@@ -170,7 +170,7 @@ impl Serve {
 
     /// Tells when this device comes and goes.
     fn watch(&self, address: Address) {
-        let Ok(device) = self.world.adapter.device(address) else { return };
+        let Ok(device) = self.world.adapter().device(address) else { return };
         let present = self.present.clone();
         tokio::spawn(async move {
             let _ = watch(device, &present).await;
@@ -194,7 +194,7 @@ impl Serve {
         }
         // Whatever may be in its sockets: from now on each write has to say whose it is.
         self.writes.clear();
-        tokio::spawn(disconnect(self.world.adapter.clone(), device));
+        tokio::spawn(disconnect(self.world.adapter().clone(), device));
         (edge.notices)(Notice::TurnedAway { device });
         false
     }
@@ -211,7 +211,7 @@ impl Serve {
     /// Disconnects the phone; the session ends when it is gone.
     fn send_away(&self) {
         if let Some(phone) = &self.phone {
-            tokio::spawn(disconnect(self.world.adapter.clone(), phone.device));
+            tokio::spawn(disconnect(self.world.adapter().clone(), phone.device));
         }
     }
 
@@ -237,7 +237,7 @@ impl Serve {
         }
         self.learn_mtu(edge, u16::try_from(request.mtu()).ok());
         if let Ok(reader) = request.accept() {
-            self.writes.push(Writes::new(reader));
+            self.writes.push(Values::new(reader));
         }
     }
 
@@ -304,7 +304,7 @@ impl Serve {
         } else if self.advertisement.is_none() {
             let (advertisement, _) =
                 edge.band.inspect(|band| table::advertisement(band.profile(), self.world.address()));
-            let handle = self.world.adapter.advertise(advertisement).await;
+            let handle = self.world.adapter().advertise(advertisement).await;
             self.advertisement = Some(handle.map_err(|error| refused("advertise", &error))?);
         }
         Ok(())
@@ -331,10 +331,4 @@ async fn watch(device: Device, present: &mpsc::Sender<Presence>) -> bluer::Resul
         }
     }
     Ok(())
-}
-
-async fn disconnect(adapter: Adapter, device: [u8; 6]) {
-    if let Ok(device) = adapter.device(Address(device)) {
-        let _ = device.disconnect().await;
-    }
 }

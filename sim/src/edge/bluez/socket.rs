@@ -1,6 +1,6 @@
 //! Values over sockets instead of D-Bus calls, and the two traps in them.
 //!
-//! A write of no bytes and the end of the socket both read as nothing. And what `bluer` takes for the longest notification
+//! A value of no bytes and the end of the socket both read as nothing. And what `bluer` takes for the longest notification
 //! is five bytes too short, so that at the MTU of 23 a band's 20 bytes would not fit: they do.
 
 use alloc::vec::Vec;
@@ -21,26 +21,29 @@ use crate::wire::gatt::Handle;
 /// The longest attribute value (Core 5.4 vol 3 part F 3.2.9); a write request of that length can come whatever the MTU.
 const MAX_VALUE_BYTES: usize = 512;
 /// More messages than a socket of this kind holds: so many empty ones in a row can only be its end.
-const MAX_EMPTY_WRITES: usize = 1024;
+const MAX_EMPTY_VALUES: usize = 1024;
 /// Notifications of one characteristic that wait for bluetoothd.
 const MAX_NOTIFICATIONS_QUEUED: usize = 256;
 /// Until a full socket is tried again. It happens when bluetoothd stands still.
 const FULL: Duration = Duration::from_millis(2);
 
-/// The values a phone writes, in order; ends with the socket.
-pub(super) struct Writes {
+/// The values that come out of a socket, in order: what a phone writes or a band notifies. Ends with the socket.
+#[derive(Debug)]
+pub struct Values {
     reader: CharacteristicReader,
     empty: usize,
     next: Option<Vec<u8>>,
 }
 
-impl Writes {
-    pub(super) const fn new(reader: CharacteristicReader) -> Self {
+impl Values {
+    /// Reads from this socket.
+    #[must_use]
+    pub const fn new(reader: CharacteristicReader) -> Self {
         Self { reader, empty: 0, next: None }
     }
 }
 
-impl Stream for Writes {
+impl Stream for Values {
     type Item = Vec<u8>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
@@ -58,7 +61,7 @@ impl Stream for Writes {
             match Pin::new(&mut self.reader).poll_read(context, &mut buffer) {
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
                     self.empty += 1;
-                    if self.empty > MAX_EMPTY_WRITES {
+                    if self.empty > MAX_EMPTY_VALUES {
                         return Poll::Ready(None);
                     }
                 }
@@ -113,7 +116,7 @@ async fn forward(writer: &CharacteristicWriter, mut queue: mpsc::Receiver<Vec<u8
             _ = writer.closed() => return true,
             value = queue.recv() => match value {
                 Some(value) => {
-                    if !notify(writer, &value).await {
+                    if !send_value(writer, &value).await {
                         return true;
                     }
                 }
@@ -123,7 +126,8 @@ async fn forward(writer: &CharacteristicWriter, mut queue: mpsc::Receiver<Vec<u8
     }
 }
 
-async fn notify(writer: &CharacteristicWriter, value: &[u8]) -> bool {
+/// Sends one value; whether the socket has taken it, which ends with false when the socket does.
+pub async fn send_value(writer: &CharacteristicWriter, value: &[u8]) -> bool {
     loop {
         match send(writer.as_raw_fd(), value, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
             Ok(_) => return true,

@@ -7,13 +7,19 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
+use std::collections::HashMap;
 
-use bluer::{Adapter, AdapterEvent, AdapterProperty, Session};
+use bluer::{Adapter, AdapterEvent, AdapterProperty, Address, Session};
+use dbus::arg::PropMap;
 use dbus::message::MatchRule;
+use dbus::nonblock::stdintf::org_freedesktop_dbus::ObjectManager;
 use dbus::nonblock::{MsgMatch, Proxy, SyncConnection};
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::stream::{BoxStream, StreamExt};
 use tokio::task::JoinHandle;
+
+/// Objects by path, interfaces by name.
+pub type Objects = HashMap<dbus::Path<'static>, HashMap<String, PropMap>>;
 
 const BLUEZ: &str = "org.bluez";
 /// The bus itself answers at once or never.
@@ -82,8 +88,8 @@ impl fmt::Display for BluezError {
 impl core::error::Error for BluezError {}
 
 /// An adapter of a running bluetoothd.
-pub(super) struct World {
-    pub(super) adapter: Adapter,
+pub struct World {
+    adapter: Adapter,
     address: [u8; 6],
     bus: Bus,
 }
@@ -98,7 +104,11 @@ struct Bus {
 }
 
 impl World {
-    pub(super) async fn open(wanted: &str) -> Result<Self, BluezError> {
+    /// Finds the adapter of this name or address.
+    ///
+    /// # Errors
+    /// No bus, no bluetoothd, no such adapter.
+    pub async fn open(wanted: &str) -> Result<Self, BluezError> {
         let bus = Bus::open().await?;
         let session = Session::new().await.map_err(|error| BluezError::NoBus(error.to_string()))?;
         let adapter = find(&session, wanted).await?;
@@ -106,12 +116,23 @@ impl World {
         Ok(Self { adapter, address, bus })
     }
 
-    pub(super) const fn address(&self) -> [u8; 6] {
+    /// The adapter.
+    #[must_use]
+    pub const fn adapter(&self) -> &Adapter {
+        &self.adapter
+    }
+
+    /// Its address, as it is printed.
+    #[must_use]
+    pub const fn address(&self) -> [u8; 6] {
         self.address
     }
 
     /// Switches the adapter on.
-    pub(super) async fn power_on(&self) -> Result<(), BluezError> {
+    ///
+    /// # Errors
+    /// It cannot be switched on.
+    pub async fn power_on(&self) -> Result<(), BluezError> {
         let off = |error: bluer::Error| BluezError::AdapterOff {
             adapter: self.adapter.name().to_owned(),
             why: error.to_string(),
@@ -123,18 +144,22 @@ impl World {
     }
 
     /// What happens to the adapter and its devices.
-    pub(super) async fn adapter_events(&self) -> Result<BoxStream<'static, AdapterEvent>, BluezError> {
+    ///
+    /// # Errors
+    /// bluetoothd does not tell.
+    pub async fn adapter_events(&self) -> Result<BoxStream<'static, AdapterEvent>, BluezError> {
         let events = self.adapter.events().await.map_err(|error| refused("tell about its adapter", &error))?;
         Ok(events.boxed())
     }
 
-    /// Returns when bluetoothd or the bus is gone.
-    pub(super) async fn gone(&mut self) -> BluezError {
+    /// Returns when bluetoothd or the bus is gone, and which.
+    pub async fn gone(&mut self) -> BluezError {
         self.bus.gone().await
     }
 
     /// What an event of the adapter means for the world, if it is bad.
-    pub(super) fn trouble(&self, event: &AdapterEvent) -> Option<BluezError> {
+    #[must_use]
+    pub fn trouble(&self, event: &AdapterEvent) -> Option<BluezError> {
         match event {
             AdapterEvent::PropertyChanged(AdapterProperty::Powered(false)) => Some(BluezError::AdapterOff {
                 adapter: self.adapter.name().to_owned(),
@@ -144,8 +169,19 @@ impl World {
         }
     }
 
+    /// All that bluetoothd knows, in one question: asking object by object takes seconds.
+    ///
+    /// # Errors
+    /// bluetoothd does not answer.
+    pub async fn objects(&self) -> Result<Objects, BluezError> {
+        let proxy = Proxy::new(BLUEZ, "/", BUS_PATIENCE, self.bus.connection.clone());
+        let objects = proxy.get_managed_objects().await;
+        objects.map_err(|error| BluezError::Refused { what: "list its objects", why: error.to_string() })
+    }
+
     /// The error for an adapter that is not there any more.
-    pub(super) fn adapter_gone(&self) -> BluezError {
+    #[must_use]
+    pub fn adapter_gone(&self) -> BluezError {
         BluezError::NoAdapter { wanted: self.adapter.name().to_owned(), found: Vec::new() }
     }
 }
@@ -180,6 +216,12 @@ impl Bus {
     }
 }
 
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("adapter", &self.adapter.name()).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Bus {
     fn drop(&mut self) {
         self.resource.abort();
@@ -200,6 +242,16 @@ async fn find(session: &Session, wanted: &str) -> Result<Adapter, BluezError> {
         }
     }
     Err(BluezError::NoAdapter { wanted: wanted.to_owned(), found })
+}
+
+/// Disconnects a device at once. Where it is not paired its object goes too: `Disconnect` would let it stay for two more
+/// seconds (`DISCONNECT_TIMER` in bluetoothd).
+pub async fn disconnect(adapter: Adapter, device: [u8; 6]) {
+    let address = Address(device);
+    let Ok(device) = adapter.device(address) else { return };
+    if device.is_paired().await.unwrap_or(true) || adapter.remove_device(address).await.is_err() {
+        let _ = device.disconnect().await;
+    }
 }
 
 pub(super) fn refused(what: &'static str, error: &bluer::Error) -> BluezError {

@@ -1,0 +1,220 @@
+//! One loop: what the phone asks, in order, and a link or a world that may go away at any moment.
+
+use std::collections::VecDeque;
+
+use band_sim::edge::bluez::world::World;
+use tokio::time::timeout;
+
+use super::connection::Connection;
+use super::{BleError, Config, Ends, scan};
+use crate::phone::io::{LinkCommand, LinkEvent};
+
+/// Writes without response after which one is made sure to have arrived before more are sent: bluetoothd loses what its
+/// sockets cannot hold, which is a few hundred.
+const MAX_IN_FLIGHT: usize = 64;
+
+pub(super) struct Central {
+    config: Config,
+    /// `None` when it broke: the next connect opens it again.
+    world: Option<World>,
+    ends: Ends,
+    /// What came while something else was being waited for.
+    waiting: VecDeque<LinkCommand>,
+    link: Option<Connection>,
+    in_flight: usize,
+}
+
+/// Why the loop has something to do.
+enum Wake {
+    Command(LinkCommand),
+    Lost,
+    Broken(BleError),
+    End,
+}
+
+impl Central {
+    pub(super) const fn new(config: Config, world: World, ends: Ends) -> Self {
+        Self { config, world: Some(world), ends, waiting: VecDeque::new(), link: None, in_flight: 0 }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            match self.wake().await {
+                Wake::Command(command) => self.handle(command).await,
+                Wake::Lost => self.lost(),
+                Wake::Broken(error) => {
+                    self.ends.blame(error);
+                    self.world = None;
+                    self.lost();
+                }
+                Wake::End => break,
+            }
+        }
+        self.disconnect().await;
+    }
+
+    async fn wake(&mut self) -> Wake {
+        if let Some(command) = self.waiting.pop_front() {
+            return Wake::Command(command);
+        }
+        tokio::select! {
+            biased;
+            error = world_gone(&mut self.world) => Wake::Broken(error),
+            () = link_gone(&mut self.link) => Wake::Lost,
+            command = self.ends.commands.recv() => command.map_or(Wake::End, Wake::Command),
+        }
+    }
+
+    async fn handle(&mut self, command: LinkCommand) {
+        match command {
+            LinkCommand::Connect => self.connect().await,
+            LinkCommand::Disconnect => self.disconnect().await,
+            LinkCommand::Write { characteristic, value, with_response: false } => {
+                if let Some(link) = &mut self.link {
+                    link.write_command(characteristic, &value).await;
+                    self.in_flight += 1;
+                    if self.in_flight >= MAX_IN_FLIGHT {
+                        self.settle().await;
+                    }
+                }
+            }
+            request => self.request(request).await,
+        }
+    }
+
+    async fn connect(&mut self) {
+        if self.link.is_some() {
+            return;
+        }
+        let config = self.config.clone();
+        let opening = open(&mut self.world, &config);
+        match unless_interrupted(opening, &mut self.ends, &mut self.waiting).await {
+            Some(Ok(link)) => {
+                self.ends.tell(LinkEvent::Connected { address: link.address, mtu: link.mtu });
+                self.in_flight = 0;
+                self.link = Some(link);
+            }
+            Some(Err(error)) => {
+                if matches!(error, BleError::World(_)) {
+                    self.world = None;
+                }
+                self.ends.blame(error);
+                self.ends.tell(LinkEvent::ConnectFailed);
+            }
+            None => {}
+        }
+    }
+
+    async fn disconnect(&mut self) {
+        if let (Some(link), Some(world)) = (self.link.take(), &self.world) {
+            link.close(world, self.config.deadlines.disconnect).await;
+            self.ends.tell(LinkEvent::Disconnected);
+        }
+    }
+
+    fn lost(&mut self) {
+        if self.link.take().is_some() {
+            self.ends.tell(LinkEvent::Disconnected);
+        }
+    }
+
+    async fn request(&mut self, command: LinkCommand) {
+        let Some(link) = &mut self.link else { return };
+        let events = self.ends.events.clone();
+        let asked = timeout(self.config.deadlines.request, async {
+            let event = match command {
+                LinkCommand::Subscribe { characteristic } => {
+                    let result = link.subscribe(characteristic, &events).await;
+                    Some(LinkEvent::Subscribed { characteristic, result })
+                }
+                LinkCommand::Read { characteristic } => {
+                    Some(LinkEvent::ReadDone { characteristic, result: link.read(characteristic).await })
+                }
+                LinkCommand::Write { characteristic, value, .. } => {
+                    Some(LinkEvent::WriteDone { characteristic, result: link.write(characteristic, &value).await })
+                }
+                LinkCommand::Connect | LinkCommand::Disconnect => None,
+            };
+            // An error may be that of a link which is not there any more.
+            let failed = event.as_ref().is_some_and(is_error);
+            if failed && !link.device.is_connected().await.unwrap_or(false) { None } else { event }
+        });
+        match unless_interrupted(asked, &mut self.ends, &mut self.waiting).await {
+            Some(Ok(Some(event))) => {
+                self.in_flight = 0;
+                self.ends.tell(event);
+            }
+            Some(Ok(None)) => self.lost(),
+            // Core 5.4 vol 3 part F 3.3.3: no more requests on this link.
+            Some(Err(_)) => {
+                self.ends.blame(BleError::NotAnswered { within: self.config.deadlines.request });
+                self.disconnect().await;
+            }
+            None => {}
+        }
+    }
+
+    /// Waits until all that was sent has been taken: requests overtake nothing.
+    async fn settle(&mut self) {
+        self.in_flight = 0;
+        if let Some(link) = &self.link {
+            let _ = timeout(self.config.deadlines.request, link.ping()).await;
+        }
+    }
+}
+
+/// `None` when the phone wants the link dropped, or nobody wants anything any more. What else it asks waits.
+async fn unless_interrupted<T>(
+    work: impl Future<Output = T>,
+    ends: &mut Ends,
+    waiting: &mut VecDeque<LinkCommand>,
+) -> Option<T> {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Some(done),
+            command = ends.commands.recv() => match command {
+                Some(LinkCommand::Disconnect) => {
+                    waiting.push_back(LinkCommand::Disconnect);
+                    return None;
+                }
+                Some(command) => waiting.push_back(command),
+                None => return None,
+            },
+        }
+    }
+}
+
+async fn open(world: &mut Option<World>, config: &Config) -> Result<Connection, BleError> {
+    let world = match world {
+        Some(world) => world,
+        None => world.insert(World::open(&config.adapter).await?),
+    };
+    world.power_on().await?;
+    let address = scan::scan(world.adapter(), config).await?;
+    Connection::open(world, address, config).await
+}
+
+const fn is_error(event: &LinkEvent) -> bool {
+    matches!(
+        event,
+        LinkEvent::Subscribed { result: Err(_), .. }
+            | LinkEvent::ReadDone { result: Err(_), .. }
+            | LinkEvent::WriteDone { result: Err(_), .. }
+    )
+}
+
+async fn world_gone(world: &mut Option<World>) -> BleError {
+    match world {
+        Some(world) => BleError::World(world.gone().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn link_gone(link: &mut Option<Connection>) {
+    match link {
+        Some(link) => link.gone().await,
+        None => std::future::pending().await,
+    }
+}
