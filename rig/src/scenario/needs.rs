@@ -169,10 +169,14 @@ const fn fault_word(fault: &Fault) -> &'static str {
 
 /// What a clock on the wall cannot give: lengths of time finer than it, or longer than anyone waits.
 fn untimely(case: &Case, offer: &Offer) -> Option<Unmet> {
-    let unmet = |why: String, at: &Span| {
+    let unmet = |why: String, at: &Span| -> Option<Unmet> {
         let words = format!("the station `{}` has no {}: {why}", offer.name, Capability::VirtualTime);
         Some(Unmet { words, at: at.clone() })
     };
+    let date = &case.given.date;
+    if date.value.0.subsec_nanosecond() != 0 {
+        return unmet(format!("the case starts at {}, exact to less than a second", date.value.0), &date.span);
+    }
     let mut total = Duration::ZERO;
     for step in case.steps.iter().chain(&case.finally) {
         let times = step.repeat.as_ref().map_or(1, |repeat| repeat.value);

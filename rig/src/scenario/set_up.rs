@@ -83,25 +83,32 @@ pub fn world(ground: Ground<'_>, rng: &Rng, mut recorder: Recorder) -> World {
 /// All roles at power-on; what must never be shown is hidden in the recorder.
 #[must_use]
 pub fn parts(ground: Ground<'_>, rng: &Rng, recorder: &mut Recorder) -> Parts {
-    let Ground { fixtures, profile, bank, phone, timing, network, reaction, epoch_unix_us } = ground;
-    let band = Band::new(Arc::clone(&profile), rng.fork("band"), epoch_unix_us);
-    let config = CloudConfig {
-        accounts: fixtures.accounts.clone(),
-        products: fixtures.products.values().cloned().collect(),
-        bank,
-        units: unit(&profile, &band).into_iter().collect(),
-        pairing_key: fixtures.pairing_key.clone(),
-        warranty: fixtures.warranty.clone(),
-        epoch_unix_us,
-    };
-    let cloud = Cloud::new(config, rng.fork("cloud"));
-    recorder.hide(&cloud);
-    let phone = Phone::new(phone, rng.fork("phone"));
+    let band = Band::new(Arc::clone(&ground.profile), rng.fork("band"), ground.epoch_unix_us);
+    let (cloud, phone) = roles(&ground, band.card().cplc(), rng, recorder);
+    let Ground { profile, timing, network, reaction, epoch_unix_us, .. } = ground;
     Parts { profile, band, cloud, phone, timing, network, reaction, epoch_unix_us, rng: rng.clone() }
 }
 
+/// The roles around a band with this card production life cycle data; what must never be shown is hidden in the recorder.
+#[must_use]
+pub fn roles(ground: &Ground<'_>, cplc: &[u8], rng: &Rng, recorder: &mut Recorder) -> (Cloud, Phone) {
+    let fixtures = ground.fixtures;
+    let config = CloudConfig {
+        accounts: fixtures.accounts.clone(),
+        products: fixtures.products.values().cloned().collect(),
+        bank: ground.bank.clone(),
+        units: unit(&ground.profile, cplc).into_iter().collect(),
+        pairing_key: fixtures.pairing_key.clone(),
+        warranty: fixtures.warranty.clone(),
+        epoch_unix_us: ground.epoch_unix_us,
+    };
+    let cloud = Cloud::new(config, rng.fork("cloud"));
+    recorder.hide(&cloud);
+    (cloud, Phone::new(ground.phone.clone(), rng.fork("phone")))
+}
+
 /// What the token service manager knows of a secure element; `None` when its keys are no AES keys.
-fn unit(profile: &BandProfile, band: &Band) -> Option<UnitRecord> {
+fn unit(profile: &BandProfile, cplc: &[u8]) -> Option<UnitRecord> {
     let domain = &profile.secure_element.issuer_security_domain;
     let keys = &domain.keys.value;
     let keys = IsdKeys {
@@ -110,7 +117,7 @@ fn unit(profile: &BandProfile, band: &Band) -> Option<UnitRecord> {
         mac: AesKey::new(&keys.mac.0)?,
         dek: AesKey::new(&keys.dek.0)?,
     };
-    Some(UnitRecord { cplc: band.card().cplc().to_vec().into(), keys, scp03_i: domain.scp03_i.value.0 })
+    Some(UnitRecord { cplc: cplc.to_vec().into(), keys, scp03_i: domain.scp03_i.value.0 })
 }
 
 fn profile(given: &Given, fixtures: &Fixtures, own: &BTreeMap<Setting, Duration>) -> Result<Arc<BandProfile>, Broken> {

@@ -131,12 +131,7 @@ impl World for embedded::World {
     }
 
     fn look_inside(&mut self) -> Result<Inside, Trouble> {
-        let band = self.band();
-        Ok(Inside {
-            cards: band.card_list(),
-            applets: u32::try_from(band.card().applets().len()).unwrap_or(u32::MAX),
-            paired: band.is_paired(),
-        })
+        Ok(Inside::of(self.band()))
     }
 
     fn digests(&mut self) -> Result<Option<[[u8; 32]; 2]>, Trouble> {

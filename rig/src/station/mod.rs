@@ -1,8 +1,11 @@
 //! What a scenario runs on: the seam between a case and its station, the stations, and the fixtures every station is built from.
 
+pub mod control;
 pub mod embedded;
 pub mod fixtures;
 mod in_process;
+pub mod live;
+pub mod local;
 mod offer;
 pub mod recorder;
 mod world;

@@ -6,9 +6,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use band_sim::band::{Button, CardEntry};
+use band_sim::band::{Band, Button, CardEntry};
 use band_sim::rng::Rng;
 use band_sim::time::Instant;
+use serde::{Deserialize, Serialize};
 
 use super::embedded::{ActionFault, Confirm, Points, Stuck, Tap};
 use super::offer::Offer;
@@ -60,7 +61,7 @@ impl From<Stuck> for Trouble {
 }
 
 /// What is seen of a band by looking into it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inside {
     /// Its own list of cards, in order.
     pub cards: Vec<CardEntry>,
@@ -68,6 +69,18 @@ pub struct Inside {
     pub applets: u32,
     /// Whether it is linked to an account.
     pub paired: bool,
+}
+
+impl Inside {
+    /// What is in this band.
+    #[must_use]
+    pub fn of(band: &Band) -> Self {
+        Self {
+            cards: band.card_list(),
+            applets: u32::try_from(band.card().applets().len()).unwrap_or(u32::MAX),
+            paired: band.is_paired(),
+        }
+    }
 }
 
 /// All roles of one case, and what a step can ask of them. A method that a station has no capability for is not called; its default

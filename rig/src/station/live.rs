@@ -1,0 +1,651 @@
+//! The world in real time: the same phone, cloud and terminal as in the embedded one, but the band is somewhere else, bytes travel
+//! over links that are somebody else's, and the clock is on the wall.
+//!
+//! What a station has at hand is a [`Bench`]: the [`Air`] to the band, a [`Reader`] to hold it to, and [`Hands`]. Each case takes the
+//! bench, gets a band as it left the factory and one connection, and gives the bench back. What the world does of its own accord, a
+//! link that drops though nobody dropped it, makes a case *broken* and never *failed*.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use band_sim::band::Button;
+use band_sim::band::profile::BandProfile;
+use band_sim::edge::clock::Clock;
+use band_sim::rng::Rng;
+use band_sim::time::Instant;
+
+use super::control::{Answer, Ask, Hands, NewBand, Seen};
+use super::embedded::{Confirm, Stuck, Tap};
+use super::offer::{Capability, Offer};
+use super::recorder::Recorder;
+use super::world::{Acted, Inside, Station, Trouble, World as CaseWorld};
+use crate::cloud::Cloud;
+use crate::cloud::api::{AuthorisationReason, AuthorisationReply, Envelope, Refusal, Request, Sms};
+use crate::link::in_process::Att;
+use crate::phone::Phone;
+use crate::phone::io::{Input as PhoneInput, LinkCommand, LinkEvent, Notice, Output as PhoneOutput, Shown, UserAction};
+use crate::report::event::{AttOp, Kind};
+use crate::scenario::set_up::{self, Ground};
+use crate::terminal::Terminal;
+use crate::terminal::io::{Input as TerminalInput, Output as TerminalOutput, Receipt};
+
+/// How long an action may take before the station gives up on the app: longer than its longest timeout.
+const ACTION_DEADLINE: Duration = Duration::from_secs(90);
+/// How long a link may take to go down.
+const LINK_DOWN_WITHIN: Duration = Duration::from_secs(10);
+/// How many commands a terminal may send in one payment.
+const MOST_COMMANDS: u32 = 1_000;
+
+/// Phone to band and back.
+pub trait Air: fmt::Debug + Send {
+    /// Hands a command over; what comes of it comes by [`Air::next`].
+    ///
+    /// # Errors
+    /// When the adapter or its service is gone: what is missing and what to do.
+    fn send(&mut self, command: LinkCommand) -> Result<(), String>;
+    /// The next thing that happened on the link, waiting at most so long.
+    ///
+    /// # Errors
+    /// As [`Air::send`].
+    fn next(&mut self, at_most: Duration) -> Result<Option<LinkEvent>, String>;
+}
+
+/// A reader that the band is held to.
+pub trait Reader: fmt::Debug + Send {
+    /// Holds the band into the field.
+    ///
+    /// # Errors
+    /// When the reader or its service is gone, or nobody holds a band to it: what is missing and what to do.
+    fn present(&mut self) -> Result<(), String>;
+    /// One exchange; `None` when the band does not answer any more.
+    ///
+    /// # Errors
+    /// As [`Reader::present`].
+    fn transmit(&mut self, command: &[u8]) -> Result<Option<Vec<u8>>, String>;
+    /// Takes the band away.
+    fn remove(&mut self);
+}
+
+/// What a station has at hand.
+#[derive(Debug)]
+pub struct Bench {
+    /// The link to the band.
+    pub air: Box<dyn Air>,
+    /// The reader, if there is one.
+    pub reader: Option<Box<dyn Reader>>,
+    /// The hands on the band.
+    pub hands: Box<dyn Hands>,
+}
+
+/// A station in real time. It has one bench, so cases run one after the other, whatever `--jobs` says.
+#[derive(Debug)]
+pub struct Live {
+    offer: Offer,
+    rack: Arc<Rack>,
+}
+
+/// Where the bench lies between two cases.
+#[derive(Debug)]
+struct Rack {
+    bench: Mutex<Option<Bench>>,
+    given_back: Condvar,
+}
+
+impl Live {
+    /// A station with this bench.
+    #[must_use]
+    pub fn new(offer: Offer, bench: Bench) -> Self {
+        Self { offer, rack: Arc::new(Rack { bench: Mutex::new(Some(bench)), given_back: Condvar::new() }) }
+    }
+}
+
+impl Rack {
+    fn take(self: &Arc<Self>) -> Borrowed {
+        let waiting = self.given_back.wait_while(lock(&self.bench), |bench| bench.is_none());
+        let bench = waiting.unwrap_or_else(PoisonError::into_inner).take();
+        Borrowed { bench, rack: Arc::clone(self) }
+    }
+}
+
+/// The bench while a case has it.
+#[derive(Debug)]
+struct Borrowed {
+    bench: Option<Bench>,
+    rack: Arc<Rack>,
+}
+
+impl Borrowed {
+    fn bench(&mut self) -> Result<&mut Bench, Trouble> {
+        self.bench.as_mut().ok_or_else(|| Trouble::Outside("the bench is in use".into()))
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        *lock(&self.rack.bench) = self.bench.take();
+        self.rack.given_back.notify_one();
+    }
+}
+
+impl Station for Live {
+    fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    fn open(&self, ground: Ground<'_>, rng: &Rng, mut recorder: Recorder) -> Result<Box<dyn CaseWorld>, Trouble> {
+        let mut bench = self.rack.take();
+        let cplc = if self.offer.can(Capability::NewBand) {
+            let new = NewBand {
+                seed: rng.fork("band").next_u64(),
+                unix_us: ground.epoch_unix_us,
+                profile: Some(BandProfile::clone(&ground.profile)),
+            };
+            match ask(&mut bench, Ask::Renew(Box::new(new)))? {
+                Answer::Renewed { cplc } => cplc,
+                other => return Err(unexpected(&other)),
+            }
+        } else {
+            vec![]
+        };
+        let (cloud, phone) = set_up::roles(&ground, &cplc, rng, &mut recorder);
+        let mut world = World {
+            clock: Clock::start(),
+            epoch_unix_us: ground.epoch_unix_us,
+            looks_inside: self.offer.can(Capability::LookInside),
+            bench,
+            cloud,
+            phone,
+            phone_wait: None,
+            pending: VecDeque::new(),
+            up: false,
+            in_reach: true,
+            powered: true,
+            drops: 0,
+            hiccup: None,
+            confirm: Confirm::Tap,
+            to_press: None,
+            action_done: None,
+            notices: vec![],
+            inbox: vec![],
+            last_authorisation: None,
+            pin_asked: false,
+            rng: rng.fork("world"),
+            recorder,
+        };
+        world.drops = world.seen()?.map_or(0, |seen| seen.dropped_links);
+        world.drain_phone()?;
+        Ok(Box::new(world))
+    }
+}
+
+/// All roles of one case, in real time.
+#[derive(Debug)]
+pub struct World {
+    clock: Clock,
+    epoch_unix_us: i64,
+    looks_inside: bool,
+    bench: Borrowed,
+    cloud: Cloud,
+    phone: Phone,
+    phone_wait: Option<Instant>,
+    /// What the phone is to hear next: answers of the cloud, and of the air where nothing is sent over it.
+    pending: VecDeque<PhoneInput>,
+    /// Whether the link is up.
+    up: bool,
+    in_reach: bool,
+    powered: bool,
+    /// How often the band has dropped the link, as far as is known.
+    drops: u64,
+    /// What the world did of its own accord.
+    hiccup: Option<String>,
+    confirm: Confirm,
+    /// The key that the person presses as soon as the band asks.
+    to_press: Option<Button>,
+    action_done: Option<Result<Shown, Refusal>>,
+    notices: Vec<Notice>,
+    inbox: Vec<Sms>,
+    last_authorisation: Option<AuthorisationReason>,
+    pin_asked: bool,
+    rng: Rng,
+    recorder: Recorder,
+}
+
+impl World {
+    // --- the clock
+
+    /// Lets things happen until `done`, at most until `until`; whether it was done.
+    fn run(&mut self, until: Instant, done: impl Fn(&Self) -> bool) -> Result<bool, Trouble> {
+        loop {
+            self.hear_pending()?;
+            self.press_what_is_asked()?;
+            if done(self) {
+                return Ok(true);
+            }
+            let now = self.clock.now();
+            if self.phone_wait.is_some_and(|at| at <= now) {
+                let due = self.phone_wait.take();
+                self.phone_input(PhoneInput::Tick)?;
+                // A timer that the phone does not clear must not turn this into a busy loop.
+                self.phone_wait = self.phone_wait.filter(|_| self.phone_wait != due);
+                continue;
+            }
+            let wake = self.phone_wait.map_or(until, |at| at.min(until));
+            let at_most = self.clock.until(wake);
+            match self.bench.bench()?.air.next(at_most).map_err(Trouble::Outside)? {
+                Some(event) => self.link_event(event)?,
+                // What has come already is heard even when there is no time left.
+                None if now >= until => return Ok(false),
+                None => {}
+            }
+        }
+    }
+
+    fn run_for(&mut self, time: Duration) -> Result<(), Trouble> {
+        let until = self.clock.now() + time;
+        self.run(until, |_| false).map(|_| ())
+    }
+
+    /// What has come already.
+    fn settle(&mut self) -> Result<(), Trouble> {
+        self.run_for(Duration::ZERO)
+    }
+
+    fn hear_pending(&mut self) -> Result<(), Trouble> {
+        while let Some(input) = self.pending.pop_front() {
+            self.phone_input(input)?;
+        }
+        Ok(())
+    }
+
+    fn press_what_is_asked(&mut self) -> Result<(), Trouble> {
+        let Some(button) = self.to_press.take() else { return Ok(()) };
+        done(ask(&mut self.bench, Ask::Press { button, when_asked: true })?)
+    }
+
+    // --- the phone and its link
+
+    fn phone_input(&mut self, input: PhoneInput) -> Result<(), Trouble> {
+        self.phone.handle(self.clock.now(), input);
+        self.drain_phone()
+    }
+
+    fn drain_phone(&mut self) -> Result<(), Trouble> {
+        loop {
+            match self.phone.poll() {
+                PhoneOutput::Link(command) => self.link_command(command)?,
+                PhoneOutput::Cloud(envelope) => self.ask_cloud(&envelope),
+                PhoneOutput::Ui(notice) => self.notice(notice),
+                PhoneOutput::Done(result) => {
+                    self.recorder.done(self.clock.now(), &result);
+                    self.action_done = Some(result);
+                }
+                PhoneOutput::Wait(until) => {
+                    self.phone_wait = until;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn link_command(&mut self, command: LinkCommand) -> Result<(), Trouble> {
+        let now = self.clock.now();
+        match &command {
+            LinkCommand::Connect if !self.in_reach || !self.powered => {
+                self.pending.push_back(PhoneInput::Link(LinkEvent::ConnectFailed));
+                return Ok(());
+            }
+            LinkCommand::Connect => {}
+            LinkCommand::Disconnect => self.up = false,
+            _ if !self.up => return Ok(()),
+            LinkCommand::Subscribe { characteristic } => {
+                self.recorder.att(now, &att(AttOp::Subscribe, Some(*characteristic), vec![]));
+            }
+            LinkCommand::Read { characteristic } => {
+                self.recorder.att(now, &att(AttOp::Read, Some(*characteristic), vec![]));
+            }
+            LinkCommand::Write { characteristic, value, with_response } => {
+                let op = if *with_response { AttOp::Write } else { AttOp::WriteCommand };
+                self.recorder.att(now, &att(op, Some(*characteristic), value.clone()));
+            }
+        }
+        self.bench.bench()?.air.send(command).map_err(Trouble::Outside)
+    }
+
+    fn link_event(&mut self, event: LinkEvent) -> Result<(), Trouble> {
+        let now = self.clock.now();
+        match &event {
+            LinkEvent::Connected { .. } => {
+                self.up = true;
+                // What the band dropped before is an older link.
+                self.the_band_dropped_the_link()?;
+                self.recorder.att(now, &att(AttOp::Connect, None, vec![]));
+            }
+            LinkEvent::ConnectFailed => self.hiccup = Some("the band could not be reached over Bluetooth".into()),
+            LinkEvent::Disconnected => {
+                if std::mem::take(&mut self.up) && !self.the_band_dropped_the_link()? {
+                    self.hiccup = Some("the Bluetooth link was lost though neither side had dropped it".into());
+                }
+                self.recorder.att(now, &att(AttOp::Disconnect, None, vec![]));
+            }
+            LinkEvent::Subscribed { characteristic, result } | LinkEvent::WriteDone { characteristic, result } => {
+                // The answer to a write says nothing unless it is an error.
+                if let Err(error) = result {
+                    let refused = Att { error: Some(*error), ..att(AttOp::Write, Some(*characteristic), vec![]) };
+                    self.recorder.att(now, &refused);
+                }
+            }
+            LinkEvent::ReadDone { characteristic, result } => {
+                let value = result.clone().unwrap_or_default();
+                let answer = Att { error: result.clone().err(), ..att(AttOp::Read, Some(*characteristic), value) };
+                self.recorder.att(now, &answer);
+            }
+            LinkEvent::Notified { characteristic, value } => {
+                self.recorder.att(now, &att(AttOp::Notify, Some(*characteristic), value.clone()));
+            }
+        }
+        self.phone_input(PhoneInput::Link(event))
+    }
+
+    /// Whether the band itself has just dropped the link; where nobody can tell it may have.
+    fn the_band_dropped_the_link(&mut self) -> Result<bool, Trouble> {
+        let Some(seen) = self.seen()? else { return Ok(true) };
+        Ok(std::mem::replace(&mut self.drops, seen.dropped_links) != seen.dropped_links)
+    }
+
+    /// A link that the band has dropped, in a reset for instance, is down at the phone too before the next thing is done.
+    fn follow_a_drop(&mut self) -> Result<(), Trouble> {
+        if !self.up || self.seen()?.is_none_or(|seen| seen.dropped_links == self.drops) {
+            return Ok(());
+        }
+        let until = self.clock.now() + LINK_DOWN_WITHIN;
+        if self.run(until, |world| !world.up)? {
+            return Ok(());
+        }
+        Err(Trouble::Outside("the band has dropped the Bluetooth link, and it is still there".into()))
+    }
+
+    /// Takes the link down and waits until the phone has noticed.
+    fn drop_link(&mut self) -> Result<(), Trouble> {
+        if !std::mem::take(&mut self.up) {
+            return self.settle();
+        }
+        self.bench.bench()?.air.send(LinkCommand::Disconnect).map_err(Trouble::Outside)?;
+        let until = self.clock.now() + LINK_DOWN_WITHIN;
+        if self.run(until, |world| !world.phone.is_connected())? {
+            return Ok(());
+        }
+        Err(Trouble::Outside("the Bluetooth link does not go down".into()))
+    }
+
+    fn ask_cloud(&mut self, envelope: &Envelope) {
+        let now = self.clock.now();
+        let reply = self.cloud.handle(now, envelope.clone());
+        if matches!(envelope.request, Request::AddCard { .. }) {
+            // A new token has a number nobody may see.
+            self.recorder.hide(&self.cloud);
+        }
+        self.recorder.cloud(now, envelope, &reply);
+        for sms in self.cloud.take_sms() {
+            self.recorder.sms(now, &sms);
+            self.inbox.push(sms);
+        }
+        self.pending.push_back(PhoneInput::Cloud(Some(reply)));
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.recorder.notice(self.clock.now(), &notice);
+        if notice == Notice::TapTheBand {
+            self.to_press = match self.confirm {
+                Confirm::Tap => Some(Button::Confirm),
+                Confirm::Deny => Some(Button::Deny),
+                Confirm::Ignore => None,
+            };
+        }
+        self.notices.push(notice);
+    }
+
+    fn seen(&mut self) -> Result<Option<Seen>, Trouble> {
+        if !self.looks_inside {
+            return Ok(None);
+        }
+        match ask(&mut self.bench, Ask::Look)? {
+            Answer::Seen(seen) => Ok(Some(*seen)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    // --- the shop
+
+    fn reader(&mut self) -> Result<&mut Box<dyn Reader>, Trouble> {
+        let bench = self.bench.bench()?;
+        bench.reader.as_mut().ok_or_else(|| Trouble::Outside("this station has no reader".into()))
+    }
+
+    fn pay_at(&mut self, tap: Tap) -> Result<Receipt, Trouble> {
+        let mut terminal = Terminal::new(tap.terminal);
+        let mut next = Some(TerminalInput::Start(tap.purchase));
+        let mut commands = 0;
+        while let Some(input) = next.take() {
+            terminal.handle(self.clock.now(), input);
+            loop {
+                match terminal.poll() {
+                    TerminalOutput::Command(_) if tap.field_lost_after == Some(commands) => {
+                        self.recorder.note(self.clock.now(), Kind::Fault { text: "the band leaves the field".into() });
+                        self.reader()?.remove();
+                        next = Some(TerminalInput::FieldLost);
+                    }
+                    TerminalOutput::Command(command) => {
+                        commands += 1;
+                        if commands > MOST_COMMANDS {
+                            return Err(Stuck { waiting_for: "the terminal to end the payment" }.into());
+                        }
+                        next = Some(self.exchange(&command)?.map_or(TerminalInput::FieldLost, TerminalInput::Answer));
+                    }
+                    TerminalOutput::Online(request) => {
+                        let reply = tap.online.then(|| self.authorise(&request));
+                        next = Some(TerminalInput::Online(reply));
+                    }
+                    TerminalOutput::AskPin => {
+                        self.pin_asked = true;
+                        next = Some(TerminalInput::Pin(tap.pin.clone()));
+                    }
+                    TerminalOutput::Note(note) => self.recorder.terminal(self.clock.now(), &note),
+                    TerminalOutput::Done(receipt) => return Ok(*receipt),
+                    TerminalOutput::Wait(until) => {
+                        if next.is_none()
+                            && let Some(until) = until
+                        {
+                            self.run(until, |_| false)?;
+                            next = Some(TerminalInput::Tick);
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+        Err(Stuck { waiting_for: "the terminal to end the payment" }.into())
+    }
+
+    fn exchange(&mut self, command: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
+        self.recorder.contactless_command(command);
+        let answer = self.reader()?.transmit(command).map_err(Trouble::Outside)?;
+        if let Some(answer) = &answer {
+            self.recorder.contactless_answer(self.clock.now(), answer);
+        }
+        Ok(answer)
+    }
+
+    fn authorise(&mut self, request: &crate::cloud::api::Authorisation) -> AuthorisationReply {
+        let now = self.clock.now();
+        let reply = self.cloud.authorise(now, request);
+        self.recorder.authorisation(now, request, &reply);
+        self.last_authorisation = Some(reply.reason);
+        reply
+    }
+}
+
+impl CaseWorld for World {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn unix_us(&self) -> i64 {
+        self.epoch_unix_us.saturating_add_unsigned(self.clock.now().as_micros())
+    }
+
+    fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
+    fn cloud_mut(&mut self) -> &mut Cloud {
+        &mut self.cloud
+    }
+
+    fn recorder(&mut self) -> &mut Recorder {
+        &mut self.recorder
+    }
+
+    fn inbox(&self) -> &[Sms] {
+        &self.inbox
+    }
+
+    fn unpredictable_number(&mut self) -> [u8; 4] {
+        self.rng.array()
+    }
+
+    fn last_authorisation(&self) -> Option<AuthorisationReason> {
+        self.last_authorisation
+    }
+
+    fn pin_was_asked(&self) -> bool {
+        self.pin_asked
+    }
+
+    fn set_confirm(&mut self, confirm: Confirm) {
+        self.confirm = confirm;
+    }
+
+    fn act(&mut self, action: UserAction) -> Result<Acted, Trouble> {
+        self.settle()?;
+        self.action_done = None;
+        self.notices.clear();
+        self.hiccup = None;
+        self.phone_input(PhoneInput::User(action))?;
+        let until = self.clock.now() + ACTION_DEADLINE;
+        self.run(until, |world| world.action_done.is_some())?;
+        let Some(result) = self.action_done.take() else {
+            return Err(Stuck { waiting_for: "the app to end the action" }.into());
+        };
+        if let (Err(refusal), Some(hiccup)) = (&result, &self.hiccup)
+            && blames_the_link(*refusal)
+        {
+            return Err(Trouble::Outside(hiccup.clone()));
+        }
+        self.follow_a_drop()?;
+        Ok((result, std::mem::take(&mut self.notices)))
+    }
+
+    fn foreground(&mut self, foreground: bool) -> Result<(), Trouble> {
+        self.phone_input(PhoneInput::Foreground(foreground))?;
+        self.settle()
+    }
+
+    fn wait(&mut self, time: Duration) -> Result<(), Trouble> {
+        self.run_for(time)
+    }
+
+    fn set_reach(&mut self, in_reach: bool) -> Result<(), Trouble> {
+        self.in_reach = in_reach;
+        if in_reach { self.settle() } else { self.drop_link() }
+    }
+
+    fn press(&mut self, button: Button) -> Result<(), Trouble> {
+        done(ask(&mut self.bench, Ask::Press { button, when_asked: false })?)?;
+        self.settle()?;
+        self.follow_a_drop()
+    }
+
+    fn power(&mut self, on: bool) -> Result<(), Trouble> {
+        done(ask(&mut self.bench, Ask::Power { on })?)?;
+        self.powered = on;
+        if on { self.settle() } else { self.drop_link() }
+    }
+
+    fn pay(&mut self, tap: Tap) -> Result<Receipt, Trouble> {
+        self.last_authorisation = None;
+        self.pin_asked = false;
+        self.settle()?;
+        self.reader()?.present().map_err(Trouble::Outside)?;
+        let receipt = self.pay_at(tap);
+        self.reader()?.remove();
+        self.settle()?;
+        receipt
+    }
+
+    fn raw_contactless(&mut self, commands: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Trouble> {
+        self.settle()?;
+        self.reader()?.present().map_err(Trouble::Outside)?;
+        let answers = commands.iter().map(|command| Ok(self.exchange(command)?.unwrap_or_default())).collect();
+        self.reader()?.remove();
+        self.settle()?;
+        answers
+    }
+
+    fn look_inside(&mut self) -> Result<Inside, Trouble> {
+        Ok(self.seen()?.unwrap_or_default().inside)
+    }
+
+    fn digests(&mut self) -> Result<Option<[[u8; 32]; 2]>, Trouble> {
+        Ok(self.seen()?.map(|seen| seen.digests))
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // The next case starts without a link; if this one cannot be taken down, that case says so.
+        let _ = self.drop_link();
+    }
+}
+
+/// Whether the app gives the link as the reason.
+const fn blames_the_link(refusal: Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::OutOfReach
+            | Refusal::Interrupted
+            | Refusal::TransmitFailed
+            | Refusal::NfcChannel
+            | Refusal::BandError
+            | Refusal::Cplc
+            | Refusal::PairingFailed
+            | Refusal::PairingTimeout
+    )
+}
+
+fn ask(bench: &mut Borrowed, ask: Ask) -> Result<Answer, Trouble> {
+    bench.bench()?.hands.ask(ask).map_err(Trouble::Outside)
+}
+
+fn done(answer: Answer) -> Result<(), Trouble> {
+    match answer {
+        Answer::Done => Ok(()),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn unexpected(answer: &Answer) -> Trouble {
+    Trouble::Outside(match answer {
+        Answer::Refused { why } => format!("the hands at the band refused: {why}"),
+        _ => "the hands at the band answered something else than was asked".to_owned(),
+    })
+}
+
+fn att(op: AttOp, characteristic: Option<band_sim::wire::gatt::CharacteristicId>, value: Vec<u8>) -> Att {
+    Att { op, characteristic, value, error: None }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
