@@ -20,7 +20,7 @@ use bandrig::station::local::Local;
 use bandrig::station::{Capability, Offer};
 
 /// Benches at once: cases mostly wait.
-const BENCHES: usize = 8;
+const BENCHES: usize = 32;
 
 fn offer() -> Offer {
     use Capability as C;

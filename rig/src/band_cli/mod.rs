@@ -12,6 +12,8 @@ use band_sim::edge::clock::Clock;
 use band_sim::edge::drive::Handle;
 use clap::{Parser, ValueEnum};
 
+use crate::station::control::{Control, Socket};
+
 mod cards;
 mod log;
 mod make;
@@ -68,6 +70,9 @@ struct Cli {
     /// what they were when it was made.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
+    /// Listen on this Unix socket for the wearer's hands and a laboratory's instruments: keys, power, a new band.
+    #[arg(long, value_name = "PATH", conflicts_with = "state")]
+    control: Option<PathBuf>,
     /// The seed of all randomness of a new band.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -130,6 +135,7 @@ fn run(cli: &Cli) -> Result<(), Trouble> {
     log::listen(&handle);
     make::introduce(&handle);
 
+    let _control = control(cli, &handle)?;
     let stop = {
         let handle = handle.clone();
         move || handle.stop()
@@ -145,6 +151,13 @@ fn run(cli: &Cli) -> Result<(), Trouble> {
     }
     tracing::info!("stopped");
     failed.take().map_or(Ok(()), Err)
+}
+
+/// The hands on it, for as long as the socket is kept.
+fn control(cli: &Cli, handle: &Handle) -> Result<Option<Socket>, Trouble> {
+    let Some(path) = &cli.control else { return Ok(None) };
+    let served = Control::new(handle.clone()).serve(path);
+    served.map(Some).map_err(|error| Trouble::Station(format!("failed to listen on {}: {error}", path.display())))
 }
 
 /// There must be somewhere for it to appear.

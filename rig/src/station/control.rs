@@ -58,7 +58,7 @@ pub enum Ask {
     /// Put a factory-new band in the place of this one.
     Renew(Box<NewBand>),
     /// Look into the band.
-    Look,
+    Look {},
 }
 
 /// A band as it leaves the factory.
@@ -169,7 +169,7 @@ impl Control {
                 Answer::Done
             }
             Ask::Renew(new) => self.renew(*new),
-            Ask::Look => Answer::Seen(Box::new(self.look())),
+            Ask::Look {} => Answer::Seen(Box::new(self.look())),
         }
     }
 
@@ -327,4 +327,102 @@ fn refused(why: &str) -> Answer {
 /// What is behind a lock, also after a panic elsewhere: nothing here is ever half done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use band_sim::edge::clock::Clock;
+
+    use super::*;
+
+    fn band() -> Handle {
+        let profile: BandProfile =
+            crate::yaml::from_str(include_str!("../../../fixtures/profiles/mi-smart-band-4-nfc.yaml")).unwrap();
+        let clock = Clock::start();
+        Handle::new(Band::new(Arc::new(profile), Rng::new(1), clock.epoch_unix_us()), clock)
+    }
+
+    fn look(hands: &mut impl Hands) -> Seen {
+        match hands.ask(Ask::Look {}).unwrap() {
+            Answer::Seen(seen) => *seen,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_socket_says_what_the_hands_themselves_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("band.sock");
+        let handle = band();
+        let mut here = Control::new(handle.clone());
+        let socket = here.clone().serve(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let mut there = Client::connect(&path).unwrap();
+        assert_eq!(look(&mut here), look(&mut there));
+
+        assert_eq!(there.ask(Ask::Power { on: false }), Ok(Answer::Done));
+        assert!(!look(&mut here).powered);
+        assert_eq!(there.ask(Ask::Power { on: true }), Ok(Answer::Done));
+        let cplc = handle.inspect(|band| band.card().cplc().to_vec());
+        let profile = handle.inspect(|band| band.profile().clone());
+        let new = NewBand { seed: 9, unix_us: 1_772_355_600_000_000, profile: Some(profile) };
+        let Ok(Answer::Renewed { cplc: new_cplc }) = there.ask(Ask::Renew(Box::new(new.clone()))) else { panic!() };
+        assert_ne!(new_cplc, cplc);
+        assert_eq!(new_cplc, handle.inspect(|band| band.card().cplc().to_vec()));
+
+        // The phone's side of the table is served already: it cannot change under it.
+        let mut other = new;
+        other.profile.as_mut().unwrap().gatt.services.pop();
+        assert!(matches!(there.ask(Ask::Renew(Box::new(other))), Ok(Answer::Refused { .. })));
+
+        assert!(Control::new(band()).serve(&path).is_err(), "one band per socket");
+        drop(socket);
+        assert!(!path.exists());
+        let gone = Client::connect(&path).unwrap_err();
+        assert!(gone.contains("band --control"), "{gone}");
+    }
+
+    #[test]
+    fn nonsense_is_refused_and_the_next_question_is_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("band.sock");
+        let _socket = Control::new(band()).serve(&path).unwrap();
+        let mut stream = BufReader::new(UnixStream::connect(&path).unwrap());
+        for nonsense in ["\n", "{}\n", "{\"ask\":\"melt\"}\n", "{\"ask\":\"look\",\"more\":1}\n", "[[[[\n"] {
+            stream.get_ref().write_all(nonsense.as_bytes()).unwrap();
+            let mut line = String::new();
+            stream.read_line(&mut line).unwrap();
+            assert!(line.starts_with("{\"answer\":\"refused\",\"why\":\"not understood"), "{nonsense:?}: {line}");
+        }
+        stream.get_ref().write_all(b"{\"ask\":\"look\"}\n").unwrap();
+        let mut line = String::new();
+        stream.read_line(&mut line).unwrap();
+        assert!(line.starts_with("{\"answer\":\"seen\",\"cards\":[],\"applets\":0,\"paired\":false"), "{line}");
+
+        // A line without an end is not kept for ever.
+        let endless = vec![b'x'; LONGEST_LINE_BYTES as usize + 10];
+        let _ = stream.get_ref().write_all(&endless);
+        line.clear();
+        assert!(!matches!(stream.read_line(&mut line), Ok(read) if read > 0), "{line}");
+    }
+
+    #[test]
+    fn a_pairing_is_confirmed_when_the_band_asks_and_not_before() {
+        use band_sim::band::WriteMode;
+        use band_sim::wire::gatt::CharacteristicId;
+
+        let handle = band();
+        let mut hands = Control::new(handle.clone());
+        let auth = handle.inspect(|band| band.profile().gatt.value_handle(&CharacteristicId::AUTH)).unwrap();
+        let presses = std::thread::spawn({
+            let mut hands = hands.clone();
+            move || hands.ask(Ask::Press { button: Button::Confirm, when_asked: true })
+        });
+        handle.input(Input::Connected { mtu: 23 });
+        handle.subscribe(auth, true).unwrap();
+        handle.write(auth, [&[0x01, 0x00][..], &[0x5A; 16]].concat(), WriteMode::Command).unwrap();
+        assert_eq!(presses.join().unwrap(), Ok(Answer::Done));
+        assert!(!lock(&hands.shown.0).asks_to_confirm);
+        assert!(look(&mut hands).inside.paired);
+    }
 }

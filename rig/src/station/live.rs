@@ -410,7 +410,7 @@ impl World {
         if !self.looks_inside {
             return Ok(None);
         }
-        match ask(&mut self.bench, Ask::Look)? {
+        match ask(&mut self.bench, Ask::Look {})? {
             Answer::Seen(seen) => Ok(Some(*seen)),
             other => Err(unexpected(&other)),
         }
