@@ -49,6 +49,9 @@ pub enum Hop {
     ToBand(BandInput, Option<CharacteristicId>),
     /// At the phone.
     ToPhone(LinkEvent),
+    /// The end of the time in which this request, lost on its way or robbed of its answer, could be answered; it goes to
+    /// [`InProcess::end_transaction`].
+    TransactionEnds(u64),
 }
 
 /// One ATT operation on its way, as reports show it.
@@ -81,6 +84,16 @@ pub struct InProcess {
     seen: VecDeque<Att>,
     /// Rises with every connection; a hop of an older one is dropped.
     epoch: u64,
+    /// Requests so far, and the one whose answer has not been sent.
+    requests: u64,
+    unanswered: Option<Request>,
+}
+
+/// A request on its way: ATT has one at a time (Core 5.3 Vol 3 F 3.3.2).
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    number: u64,
+    sent: Instant,
 }
 
 impl InProcess {
@@ -95,6 +108,8 @@ impl InProcess {
             hops: VecDeque::new(),
             seen: VecDeque::new(),
             epoch: 0,
+            requests: 0,
+            unanswered: None,
         }
     }
 
@@ -178,12 +193,20 @@ impl InProcess {
             return;
         }
         self.connected = false;
+        self.unanswered = None;
         self.faults.lose();
         self.seen.push_back(Att { op: AttOp::Disconnect, characteristic: None, value: vec![], error: None });
         self.hops.push_back((now, Hop::ToBand(BandInput::Disconnected, None)));
         // What is on its way to the phone arrives first.
         let noticed = (now + notice).max(self.last_arrival[Direction::ToPhone as usize]);
         self.hops.push_back((noticed, Hop::ToPhone(LinkEvent::Disconnected)));
+    }
+
+    /// A request's time is over: unless it was answered, the link ends for both sides.
+    pub fn end_transaction(&mut self, now: Instant, number: u64) {
+        if self.unanswered.is_some_and(|request| request.number == number) {
+            self.break_link(now, Duration::ZERO);
+        }
     }
 
     /// How long the other side takes to notice a band that is gone.
@@ -227,13 +250,15 @@ impl InProcess {
             return self.hops.push_back((now, Hop::ToPhone(answer(op, characteristic, vec![], Some(error)))));
         };
         self.seen.push_back(att.clone());
+        if op != AttOp::WriteCommand {
+            self.requests += 1;
+            self.unanswered = Some(Request { number: self.requests, sent: now });
+        }
         match self.faults.pass(Direction::ToBand, att) {
             Passage::Disconnect => self.break_link(now, Duration::ZERO),
             Passage::Deliver(packets, late) => {
                 if packets.is_empty() && op != AttOp::WriteCommand {
-                    // A lost request is never answered, and that ends the link.
-                    let at = now + self.timing.att_transaction;
-                    self.hops.push_back((at, Hop::ToPhone(LinkEvent::Disconnected)));
+                    self.end_unless_answered();
                 }
                 for packet in packets {
                     let at = self.arrival(now, Direction::ToBand, late);
@@ -252,16 +277,30 @@ impl InProcess {
         if att.error.is_some() || matches!(att.op, AttOp::Notify | AttOp::Read) {
             self.seen.push_back(att.clone());
         }
+        let answers = att.op != AttOp::Notify;
         match self.faults.pass(Direction::ToPhone, att) {
             Passage::Disconnect => self.break_link(now, Duration::ZERO),
             Passage::Deliver(packets, late) => {
+                if packets.is_empty() && answers {
+                    self.end_unless_answered();
+                }
                 for packet in packets {
+                    if packet.op != AttOp::Notify {
+                        self.unanswered = None;
+                    }
                     let at = self.arrival(now, Direction::ToPhone, late);
                     let Some(characteristic) = packet.characteristic else { continue };
                     self.hops
                         .push_back((at, Hop::ToPhone(answer(packet.op, characteristic, packet.value, packet.error))));
                 }
             }
+        }
+    }
+
+    /// A request or its answer is lost, or held back: when no answer comes in time, the link ends (Core 5.3 Vol 3 F 3.3.3).
+    fn end_unless_answered(&mut self) {
+        if let Some(Request { number, sent }) = self.unanswered {
+            self.hops.push_back((sent + self.timing.att_transaction, Hop::TransactionEnds(number)));
         }
     }
 
@@ -290,5 +329,89 @@ fn answer(op: AttOp, characteristic: CharacteristicId, value: Vec<u8>, error: Op
         AttOp::Read => LinkEvent::ReadDone { characteristic, result: error.map_or(Ok(value), Err) },
         AttOp::Notify => LinkEvent::Notified { characteristic, value },
         _ => LinkEvent::WriteDone { characteristic, result: error.map_or(Ok(()), Err) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use band_sim::band::profile::BandProfile;
+
+    use super::super::fault::{Armed, Fault};
+    use super::*;
+
+    const NFC: CharacteristicId = CharacteristicId::NFC_CHANNEL;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
+    fn profile() -> Profile {
+        let text = include_str!("../../../fixtures/profiles/mi-smart-band-4-nfc.yaml");
+        crate::yaml::from_str::<BandProfile>(text).expect("the profile is sound").gatt
+    }
+
+    /// A link that is up, with a fault on the first packet of a direction.
+    fn link(direction: Direction, fault: Fault) -> InProcess {
+        let mut link = InProcess::new(Timing::default(), Rng::new(1));
+        link.connected(Instant::ZERO, [0; 6]);
+        link.faults().arm(vec![Armed { direction, nth: 1, fault }]);
+        let _ = hops(&mut link);
+        link
+    }
+
+    fn hops(link: &mut InProcess) -> Vec<(Instant, Hop)> {
+        std::iter::from_fn(|| link.next_hop()).collect()
+    }
+
+    fn both_see_the_end(now: Instant) -> [(Instant, Hop); 2] {
+        [(now, Hop::ToBand(BandInput::Disconnected, None)), (now, Hop::ToPhone(LinkEvent::Disconnected))]
+    }
+
+    fn write(link: &mut InProcess, now: Instant) {
+        let command = LinkCommand::Write { characteristic: NFC, value: vec![1], with_response: true };
+        link.handle_command(now, command, &profile(), true);
+    }
+
+    #[test]
+    fn a_lost_request_ends_the_link_for_both_sides_after_30_s() {
+        let mut link = link(Direction::ToBand, Fault::Drop);
+        write(&mut link, at(1));
+        assert_eq!(hops(&mut link), [(at(31), Hop::TransactionEnds(1))]);
+        link.end_transaction(at(31), 1);
+        assert_eq!(hops(&mut link), both_see_the_end(at(31)));
+        assert!(!link.is_connected());
+    }
+
+    #[test]
+    fn a_lost_answer_ends_the_link_30_s_after_its_request() {
+        let mut link = link(Direction::ToPhone, Fault::Drop);
+        write(&mut link, at(1));
+        let _ = hops(&mut link);
+        link.handle_write_reply(at(2), AttOp::Write, NFC, Ok(()));
+        assert_eq!(hops(&mut link), [(at(31), Hop::TransactionEnds(1))]);
+        link.end_transaction(at(31), 1);
+        assert_eq!(hops(&mut link), both_see_the_end(at(31)));
+    }
+
+    #[test]
+    fn a_request_that_was_held_back_and_answered_in_time_ends_nothing() {
+        let mut link = link(Direction::ToBand, Fault::Reorder);
+        write(&mut link, at(1));
+        link.handle_write_reply(at(2), AttOp::Write, NFC, Ok(()));
+        let _ = hops(&mut link);
+        link.end_transaction(at(31), 1);
+        assert_eq!(hops(&mut link), []);
+        assert!(link.is_connected());
+    }
+
+    #[test]
+    fn a_lost_notification_or_write_command_ends_nothing() {
+        let mut notified = link(Direction::ToPhone, Fault::Drop);
+        notified.handle_notification(at(1), NFC, vec![1]);
+        assert_eq!(hops(&mut notified), []);
+        let mut commanded = link(Direction::ToBand, Fault::Drop);
+        let command = LinkCommand::Write { characteristic: NFC, value: vec![1], with_response: false };
+        commanded.handle_command(at(1), command, &profile(), true);
+        assert_eq!(hops(&mut commanded), []);
     }
 }

@@ -566,6 +566,10 @@ impl World {
                     self.phone_input(PhoneInput::Link(event));
                 }
             }
+            Arrival::Hop(Hop::TransactionEnds(number), _) => {
+                self.link.end_transaction(self.now, number);
+                self.take_hops();
+            }
             Arrival::CloudRequest(envelope) => self.ask_cloud(envelope),
             Arrival::CloudReply(reply) => self.phone_input(PhoneInput::Cloud(reply)),
             Arrival::ButtonPress(button) => self.band_input(BandInput::Button(button), None),
