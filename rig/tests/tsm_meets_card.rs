@@ -19,6 +19,7 @@ use bandrig::cloud::product::CardProduct;
 use bandrig::cloud::scp03_host::{AesKey, IsdKeys};
 use bandrig::cloud::unit::UnitRecord;
 use bandrig::cloud::{Cloud, CloudConfig};
+use bandrig::mask::Secret;
 
 const SEVEN: [&str; 7] = [
     "mastercard-debit",
@@ -1004,7 +1005,7 @@ fn the_same_seed_gives_the_same_numbers_and_scripts() {
     let run = || {
         let mut bench = Bench::new();
         let card = bench.active("mastercard-debit");
-        (bench.cloud.secrets(), bench.request_code(&card), bench.card.nvm_digest())
+        (bench.cloud.secrets(0), bench.request_code(&card), bench.card.nvm_digest())
     };
     assert_eq!(run(), run());
 }
@@ -1014,10 +1015,34 @@ fn no_secret_is_printed() {
     let mut bench = Bench::new();
     bench.active("mastercard-debit");
     let printed = format!("{:?}", bench.cloud);
-    for secret in bench.cloud.secrets().into_iter().chain(bench.cloud.key_secrets()) {
-        assert!(!printed.contains(&secret));
+    let secrets = bench.cloud.secrets(0);
+    for secret in &secrets {
+        match secret {
+            Secret::Number(digits) => assert!(!printed.contains(digits)),
+            Secret::Key(key) => {
+                let hex: String = key.iter().map(|byte| format!("{byte:02X}")).collect();
+                assert!(!printed.contains(&hex) && !printed.contains(&format!("{key:?}")));
+            }
+            Secret::Pin(_) => panic!("the bank has no PINs"),
+        }
     }
-    assert!(bench.cloud.secrets().len() == 11 && bench.cloud.key_secrets().len() == 10 * 3 + 3 + 3);
+    let count = |wanted: fn(&Secret) -> bool| secrets.iter().filter(|secret| wanted(secret)).count();
+    assert_eq!(count(|secret| matches!(secret, Secret::Number(_))), 11);
+    assert_eq!(count(|secret| matches!(secret, Secret::Key(_))), 10 * 3 + 3 + 3);
+}
+
+/// Who knows the first token is told of the second alone.
+#[test]
+fn secrets_are_told_once() {
+    let mut bench = Bench::new();
+    bench.active("mastercard-debit");
+    assert_eq!(bench.cloud.tokens_made(), 1);
+    assert_eq!(bench.cloud.secrets(1), []);
+    bench.active("mastercard-credit");
+    let all = bench.cloud.secrets(0);
+    let new = bench.cloud.secrets(1);
+    assert_eq!(new.len(), 4, "a number and three keys");
+    assert!(new.iter().all(|secret| all.contains(secret)));
 }
 
 #[test]

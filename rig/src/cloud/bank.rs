@@ -28,6 +28,9 @@ const HISTORY_SHOWN: usize = 10;
 /// Dead tokens that the bank still knows as such; older ones are unknown to it.
 const MAX_DEAD_TOKENS: usize = 1024;
 
+/// The number of the first card; it only rises.
+const FIRST_CARD: u32 = 1;
+
 /// The bank's rules. Defaults are those of the rules' "open points".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -194,7 +197,7 @@ impl Bank {
             dead: VecDeque::new(),
             funds: BTreeMap::new(),
             sms: VecDeque::new(),
-            next_card: 1,
+            next_card: FIRST_CARD,
             numbers: rng.fork("token numbers"),
             codes: rng.fork("confirmation codes"),
         }
@@ -206,6 +209,15 @@ impl Bank {
 
     pub(super) fn cards(&self) -> impl Iterator<Item = &BankCard> {
         self.cards.values()
+    }
+
+    /// Cards whose tokens were made after the first `made` ones.
+    pub(super) fn cards_after(&self, made: u32) -> impl Iterator<Item = &BankCard> {
+        self.cards.range(CardKey(made.saturating_add(FIRST_CARD))..).map(|(_, card)| card)
+    }
+
+    pub(super) const fn tokens_made(&self) -> u32 {
+        self.next_card - FIRST_CARD
     }
 
     pub(super) fn card(&self, key: CardKey) -> Option<&BankCard> {

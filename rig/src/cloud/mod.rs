@@ -51,6 +51,8 @@ use product::CardProduct;
 use unit::{Cplc, UnitRecord, UnitState};
 use warranty::{Answer, Query, Refused, WarrantyDesk, WarrantyRegistry};
 
+use crate::mask::Secret;
+
 /// Everything the cloud knows before anybody asks.
 #[derive(Clone, Debug)]
 pub struct CloudConfig {
@@ -149,22 +151,30 @@ impl Cloud {
         self.bank.find(card).and_then(|card| self.bank.history(card.key)).unwrap_or_default()
     }
 
-    /// All card and token numbers: what no output may show in full.
+    /// How many tokens the bank has made so far.
     #[must_use]
-    pub fn secrets(&self) -> Vec<String> {
-        let plastic = self.bank.products().map(|product| product.pan.digits().to_owned());
-        plastic.chain(self.bank.cards().map(|card| card.token.number.digits().to_owned())).collect()
+    pub const fn tokens_made(&self) -> u32 {
+        self.bank.tokens_made()
     }
 
-    /// All keys, in hex without spaces, upper case: what no output may show at all.
+    /// What no output may show: all card and token numbers and all keys, but for those of the first `known` tokens. With one that is
+    /// known, what stands in fixtures is known too.
     #[must_use]
-    pub fn key_secrets(&self) -> Vec<String> {
-        let issuers = self.bank.products().map(|product| product.keys);
-        let card_keys = issuers.chain(self.bank.cards().map(|card| card.token.keys));
-        let tdes = card_keys.flat_map(|keys| [keys.ac, keys.smi, keys.smc]).map(|key| key.bytes().to_vec());
-        let domains = self.units.values().map(|unit| &unit.record.keys);
-        let aes = domains.flat_map(|keys| [&keys.enc, &keys.mac, &keys.dek]).map(|key| key.bytes().to_vec());
-        tdes.chain(aes).map(|key| key.iter().map(|byte| format!("{byte:02X}")).collect()).collect()
+    pub fn secrets(&self, known: u32) -> Vec<Secret> {
+        let fixed = (known == 0).then(|| self.bank.products());
+        let issued = fixed.into_iter().flatten().map(|product| (&product.pan, &product.keys));
+        let tokens = self.bank.cards_after(known).map(|card| (&card.token.number, &card.token.keys));
+        let mut secrets = vec![];
+        for (number, keys) in issued.chain(tokens) {
+            secrets.push(Secret::Number(number.digits().to_owned()));
+            secrets.extend([keys.ac, keys.smi, keys.smc].map(|key| Secret::Key(key.bytes().to_vec())));
+        }
+        if known == 0 {
+            let domains = self.units.values().map(|unit| &unit.record.keys);
+            let keys = domains.flat_map(|keys| [&keys.enc, &keys.mac, &keys.dek]);
+            secrets.extend(keys.map(|key| Secret::Key(key.bytes().to_vec())));
+        }
+        secrets
     }
 
     /// What the account behind a card holds, minor units.

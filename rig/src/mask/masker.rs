@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use band_sim::wire::apdu::{CApdu, RApdu};
 use serde_json::Value;
@@ -40,16 +41,23 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// Knows the secrets of a run and takes them out of text and bytes.
+/// Knows the secrets of a run and takes them out of text and bytes. A copy is cheap: it shares what was known when it was made.
 #[derive(Clone, Default)]
 pub struct Masker {
+    /// What was learnt before a copy was made is not learnt into: the copy would have to take all of it along.
+    layers: Vec<Arc<Layer>>,
+    /// A bit for every head in any layer, so that nearly all text is passed over without a look-up.
+    heads: [u64; 16],
+    pins: BTreeSet<String>,
+}
+
+/// Some of the numbers and keys.
+#[derive(Clone, Default)]
+struct Layer {
     /// Hex digits as they stand in text, by the first [`HEAD`] of them.
     by_head: BTreeMap<u32, Vec<Pattern>>,
-    /// A bit for every head, so that nearly all text is passed over without a look-up.
-    heads: [u64; 16],
     /// As they stand at the edges of fragments.
     edges: Edges,
-    pins: BTreeSet<String>,
 }
 
 impl std::fmt::Debug for Masker {
@@ -93,7 +101,7 @@ impl Masker {
     #[must_use]
     pub fn hex(&self, bytes: &[u8]) -> String {
         let mut shown = spaced_hex(bytes);
-        self.edges.mask(bytes, &mut shown);
+        self.layers.iter().for_each(|layer| layer.edges.mask(bytes, &mut shown));
         match self.text(&shown) {
             Cow::Borrowed(_) => shown,
             Cow::Owned(masked) => masked,
@@ -202,9 +210,9 @@ impl Masker {
         self.add(Pattern::hidden(decimal(&packed)));
 
         for bytes in packed_whole {
-            self.edges.learn(ByteSecret { bytes, shown_first: first / 2, shown_last: 2 });
+            self.layer().edges.learn(ByteSecret { bytes, shown_first: first / 2, shown_last: 2 });
         }
-        self.edges.learn(ByteSecret { bytes: ascii.to_vec(), shown_first: first, shown_last: 4 });
+        self.layer().edges.learn(ByteSecret { bytes: ascii.to_vec(), shown_first: first, shown_last: 4 });
     }
 
     fn learn_key(&mut self, key: &[u8]) {
@@ -213,7 +221,17 @@ impl Masker {
         }
         self.add(Pattern::hidden(key.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]).collect()));
         self.add(Pattern::hidden(decimal(key)));
-        self.edges.learn(ByteSecret { bytes: key.to_vec(), shown_first: 0, shown_last: 0 });
+        self.layer().edges.learn(ByteSecret { bytes: key.to_vec(), shown_first: 0, shown_last: 0 });
+    }
+
+    /// The layer that nobody shares.
+    fn layer(&mut self) -> &mut Layer {
+        if !self.layers.last_mut().is_some_and(|layer| Arc::get_mut(layer).is_some()) {
+            self.layers.push(Arc::default());
+        }
+        // Nobody shares the last one, so nothing is copied.
+        let last = self.layers.len() - 1;
+        Arc::make_mut(&mut self.layers[last])
     }
 
     fn add(&mut self, pattern: Pattern) {
@@ -223,7 +241,7 @@ impl Masker {
         if let Some(word) = self.heads.get_mut(word) {
             *word |= bit;
         }
-        let patterns = self.by_head.entry(head).or_default();
+        let patterns = self.layer().by_head.entry(head).or_default();
         if !patterns.contains(&pattern) {
             patterns.push(pattern);
         }
@@ -247,7 +265,7 @@ impl Masker {
             if filled < HEAD || self.heads[word] & bit == 0 {
                 continue;
             }
-            for pattern in self.by_head.get(&window).into_iter().flatten() {
+            for pattern in self.layers.iter().filter_map(|layer| layer.by_head.get(&window)).flatten() {
                 pattern.mask(text, places[(filled + 1) % HEAD], masked);
             }
         }
@@ -417,6 +435,20 @@ mod tests {
                 "541333******0434": true,
             })
         );
+    }
+
+    #[test]
+    fn a_copy_knows_what_the_original_knew_and_learns_for_itself() {
+        let original = masker();
+        let mut copy = original.clone();
+        copy.learn(&Secret::Number("2223000048400011".into()));
+        copy.learn(&Secret::Number("2223000048400029".into()));
+        let text = "5413330089010434 2223000048400011 2223000048400029";
+        assert_eq!(copy.text(text), "541333******0434 222300******0011 222300******0029");
+        assert_eq!(original.text(text), "541333******0434 2223000048400011 2223000048400029");
+        assert_eq!(copy.hex(&[0x83, 0x04, 0x84, 0x00, 0x29, 0x90, 0x00]), "83 04 84 00 29 90 00");
+        assert_eq!(copy.hex(&[0x83, 0x48, 0x40, 0x00, 0x29, 0x90, 0x00]), "83 ** ** 00 29 90 00");
+        assert_eq!((original.layers.len(), copy.layers.len()), (1, 2), "what both know is there once");
     }
 
     #[test]

@@ -3,8 +3,6 @@
 //! A recorder that is switched off costs next to nothing; a sweep runs its thousands of points that way and repeats only the one
 //! that fails with the recorder on.
 
-use std::sync::Arc;
-
 use band_sim::band::{BandEvent, Display};
 use band_sim::time::Instant;
 use band_sim::wire::frame::nfc_channel::{Assembler, Framing, Notification, Request};
@@ -15,7 +13,7 @@ use crate::cloud::Cloud;
 use crate::cloud::api::{Authorisation, AuthorisationReply, Envelope, Refusal, Reply, Sms};
 use crate::decode;
 use crate::link::in_process::Att;
-use crate::mask::{Masker, Secret};
+use crate::mask::Masker;
 use crate::phone::io::{Notice, Shown};
 use crate::report::event::{AttOp, Event, Kind, Via};
 use crate::report::words;
@@ -35,7 +33,8 @@ pub struct Recorder {
     events: Vec<Event>,
     channel: Channel,
     contactless_command: Option<Vec<u8>>,
-    masker: Arc<Masker>,
+    masker: Masker,
+    tokens_hidden: u32,
 }
 
 /// Follows the APDUs inside the fragments of the NFC channel.
@@ -64,12 +63,10 @@ impl Recorder {
         self.channel = Channel { framing: Some(framing), ..Channel::default() };
     }
 
-    /// What must never be shown in full: every number and key that the cloud knows.
+    /// What must never be shown in full: every number and key that the cloud knows. Called again, it learns what is new.
     pub fn hide(&mut self, cloud: &Cloud) {
-        let numbers = cloud.secrets().into_iter().map(Secret::Number);
-        let keys = cloud.key_secrets().into_iter().filter_map(|key| decode::parse_hex(&key).ok()).map(Secret::Key);
-        let masker = Arc::make_mut(&mut self.masker);
-        numbers.chain(keys).for_each(|secret| masker.learn(&secret));
+        cloud.secrets(self.tokens_hidden).iter().for_each(|secret| self.masker.learn(secret));
+        self.tokens_hidden = cloud.tokens_made();
     }
 
     /// Writes down something that is always kept.
