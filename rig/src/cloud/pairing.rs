@@ -3,8 +3,9 @@
 //! That the band checks an RSA signature is assumed (facts/band-ble.md 1.5 d names the hash, the key's hash and the way of the
 //! signature, not its form): PKCS #1 v1.5 with SHA-256, under the key of `fixtures/keys/`.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::traits::PublicKeyParts;
@@ -14,26 +15,35 @@ use sha2::Sha256;
 
 use super::api::Refusal;
 
+/// Signatures that are remembered, at most: every point of a sweep asks for the same one.
+const MAX_REMEMBERED: usize = 256;
+
 /// The cloud's key. Prints masked.
 #[derive(Clone)]
-pub struct PairingKey(Arc<RsaPrivateKey>);
+pub struct PairingKey(Arc<Signer>);
+
+struct Signer {
+    key: RsaPrivateKey,
+    /// By digest. The padding is deterministic, so to remember is to sign again, a thousand times faster.
+    signed: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
+}
 
 impl PairingKey {
     /// Reads a PKCS #1 PEM file, such as `fixtures/keys/pairing.pem`.
     pub fn from_pem(pem: &str) -> Result<Self, rsa::pkcs1::Error> {
-        RsaPrivateKey::from_pkcs1_pem(pem).map(|key| Self(Arc::new(key)))
+        RsaPrivateKey::from_pkcs1_pem(pem).map(|key| Self(Arc::new(Signer { key, signed: Mutex::default() })))
     }
 
     /// Modulus, big-endian.
     #[must_use]
     pub fn modulus(&self) -> Vec<u8> {
-        self.0.n().to_bytes_be()
+        self.0.key.n().to_bytes_be()
     }
 
     /// Public exponent, big-endian.
     #[must_use]
     pub fn exponent(&self) -> Vec<u8> {
-        self.0.e().to_bytes_be()
+        self.0.key.e().to_bytes_be()
     }
 
     /// What a band sends to name the key it trusts: the first 16 bytes of SHA-1 over the modulus (assumed).
@@ -52,8 +62,17 @@ impl PairingKey {
         if !public_key_hash.is_empty() && public_key_hash != self.public_key_hash() {
             return Err(Refusal::PairingFailed);
         }
+        let mut signed = self.0.signed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(signature) = signed.get(digest) {
+            return Ok(signature.clone());
+        }
         // The padding scheme refuses a digest of another length.
-        self.0.sign(Pkcs1v15Sign::new::<Sha256>(), digest).map_err(|_| Refusal::PairingFailed)
+        let signature = self.0.key.sign(Pkcs1v15Sign::new::<Sha256>(), digest).map_err(|_| Refusal::PairingFailed)?;
+        if signed.len() >= MAX_REMEMBERED {
+            signed.clear();
+        }
+        signed.insert(digest.to_vec(), signature.clone());
+        Ok(signature)
     }
 }
 
@@ -73,11 +92,15 @@ mod tests {
         let key = fixtures::pairing_key();
         let digest: [u8; 32] = Sha256::digest(b"address and random").into();
         let signature = key.sign(&digest, &key.public_key_hash()).expect("signed");
-        let public = key.0.to_public_key();
+        let public = key.0.key.to_public_key();
         assert!(public.verify(Pkcs1v15Sign::new::<Sha256>(), &digest, &signature).is_ok());
         let other: [u8; 32] = Sha256::digest(b"something else").into();
         assert!(public.verify(Pkcs1v15Sign::new::<Sha256>(), &other, &signature).is_err());
-        assert_eq!(key.sign(&digest, &[]), Ok(signature), "a band that does not name its key");
+        assert_eq!(
+            key.sign(&digest, &[]),
+            Ok(signature),
+            "a band that does not name its key, and the digest once more"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -214,7 +215,7 @@ pub enum Refused {
 /// The desk: the registry, and how often each code was checked.
 #[derive(Clone, Debug, Default)]
 pub struct WarrantyDesk {
-    registry: WarrantyRegistry,
+    registry: Arc<WarrantyRegistry>,
     /// By code.
     checks: BTreeMap<String, u32>,
 }
@@ -222,8 +223,8 @@ pub struct WarrantyDesk {
 impl WarrantyDesk {
     /// A desk where nobody has asked yet.
     #[must_use]
-    pub const fn new(registry: WarrantyRegistry) -> Self {
-        Self { registry, checks: BTreeMap::new() }
+    pub fn new(registry: WarrantyRegistry) -> Self {
+        Self { registry: Arc::new(registry), checks: BTreeMap::new() }
     }
 
     /// Answers at this instant. A check that is answered counts (W3); one that is refused does not.
