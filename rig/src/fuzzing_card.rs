@@ -366,7 +366,7 @@ fn keys() -> &'static IsdKeys {
     static KEYS: OnceLock<IsdKeys> = OnceLock::new();
     KEYS.get_or_init(|| {
         let profile = CardProfile::default().issuer_security_domain;
-        // The default profile's keys are AES keys; a test of the profile says so.
+        // The default profile's keys are AES keys: every session that a test replays opens with them.
         let key = |hex: &band_sim::card::profile::KeyHex| AesKey::new(&hex.0).unwrap_or_else(|| unreachable!());
         let set = &profile.keys.value;
         IsdKeys { version: profile.key_version.value, enc: key(&set.enc), mac: key(&set.mac), dek: key(&set.dek) }

@@ -7,7 +7,7 @@ use band_sim::wire::apdu::{CApdu, RApdu};
 use band_sim::wire::chain::{Next, ResponseChain};
 use band_sim::wire::frame::aid::Operation;
 
-use crate::cloud::api::{CardView, JobId, Refusal, Reply, Request, ScriptAnswer, ScriptCommand};
+use crate::cloud::api::{CardId, CardView, JobId, Refusal, Reply, Request, ScriptAnswer, ScriptCommand};
 
 use super::app::App;
 use super::chunked::Announce;
@@ -38,6 +38,11 @@ pub(super) enum Hint {
 }
 
 impl Hint {
+    /// What the band hears of a card, e.g. [`Hint::Delete`]; nothing when the app does not know its instance.
+    pub(super) fn of(app: &App, card: &CardId, hint: impl FnOnce(Vec<u8>) -> Self) -> Self {
+        app.card(card).map_or(Self::None, |card| hint(card.instance_aid.clone()))
+    }
+
     fn announcement(self, card: Option<&CardView>) -> Option<Announce> {
         match self {
             Self::None => None,

@@ -90,46 +90,22 @@ impl Sources {
 /// Reads scenario files and folders of them, in the order given; folders by name.
 #[must_use]
 pub fn load(paths: &[PathBuf], options: &Options) -> Loaded {
-    let mut loader = Loader {
-        options,
-        root: PathBuf::new(),
-        shown_root: PathBuf::new(),
-        loaded: Loaded::default(),
-        fragments: BTreeMap::new(),
-        known_vars: BTreeSet::new(),
-    };
+    let mut loader = Loader::new(options);
     let mut seen = BTreeSet::new();
     for path in paths {
         loader.enter(path, &mut seen);
     }
-    loader.unknown_vars();
-    let Loaded { cases, errors, sources } = loader.loaded;
-    let mut errors: Vec<_> = errors.into_iter().map(|error| sources.complete(error)).collect();
-    errors.sort();
-    errors.dedup();
-    Loaded { cases, errors, sources }
+    loader.finish()
 }
 
 /// Reads one scenario from memory, as if it stood alone in an empty folder. Includes are not found.
 #[must_use]
 pub fn load_text(name: &str, text: &str, options: &Options) -> Loaded {
-    let mut loader = Loader {
-        options,
-        root: PathBuf::new(),
-        shown_root: PathBuf::new(),
-        loaded: Loaded::default(),
-        fragments: BTreeMap::new(),
-        known_vars: BTreeSet::new(),
-    };
+    let mut loader = Loader::new(options);
     let file: Arc<str> = name.into();
     loader.loaded.sources.files.insert(file.clone(), (name.to_owned(), text.into()));
     loader.text(&file, text);
-    loader.unknown_vars();
-    let Loaded { cases, errors, sources } = loader.loaded;
-    let mut errors: Vec<_> = errors.into_iter().map(|error| sources.complete(error)).collect();
-    errors.sort();
-    errors.dedup();
-    Loaded { cases, errors, sources }
+    loader.finish()
 }
 
 struct Loader<'a> {
@@ -145,7 +121,28 @@ struct Loader<'a> {
     known_vars: BTreeSet<String>,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    fn new(options: &'a Options) -> Self {
+        Self {
+            options,
+            root: PathBuf::new(),
+            shown_root: PathBuf::new(),
+            loaded: Loaded::default(),
+            fragments: BTreeMap::new(),
+            known_vars: BTreeSet::new(),
+        }
+    }
+
+    /// What came of it, each mistake once, with its line.
+    fn finish(mut self) -> Loaded {
+        self.unknown_vars();
+        let Loaded { cases, errors, sources } = self.loaded;
+        let mut errors: Vec<_> = errors.into_iter().map(|error| sources.complete(error)).collect();
+        errors.sort();
+        errors.dedup();
+        Loaded { cases, errors, sources }
+    }
+
     fn error(&mut self, error: FileError) {
         self.loaded.errors.push(error);
     }

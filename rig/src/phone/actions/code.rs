@@ -54,13 +54,6 @@ impl EnterCode {
     pub(in crate::phone) const fn new(card: CardId, code: String) -> Self {
         Self { card, code, stage: Stage::Beginning }
     }
-
-    fn hint(&self, app: &App) -> Hint {
-        match app.card(&self.card) {
-            Ok(card) => Hint::Present(card.instance_aid.clone()),
-            Err(_) => Hint::None,
-        }
-    }
 }
 
 impl Resume for EnterCode {
@@ -76,7 +69,7 @@ impl Resume for EnterCode {
             Stage::Asking => {
                 let reply = wake.reply()?;
                 self.stage = Stage::Settling;
-                call(Settle::new(reply, self.hint(app)))
+                call(Settle::new(reply, Hint::of(app, &self.card, Hint::Present)))
             }
             Stage::Settling => {
                 let on_band = matches!(wake.value()?, Value::OnBand(true));

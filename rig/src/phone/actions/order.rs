@@ -30,13 +30,6 @@ impl Order {
         Self { cards, stage: Stage::Beginning }
     }
 
-    fn hint(&self, app: &App) -> Hint {
-        match self.cards.first().map(|first| app.card(first)) {
-            Some(Ok(card)) => Hint::Switch(card.instance_aid.clone()),
-            _ => Hint::None,
-        }
-    }
-
     /// Cards the order does not name, unconfirmed ones, stay behind the others.
     fn ordered(&self, app: &mut App) -> Result<Step, Refusal> {
         app.cards.sort_by_key(|view| self.cards.iter().position(|card| *card == view.card).unwrap_or(self.cards.len()));
@@ -60,7 +53,8 @@ impl Resume for Order {
             Stage::Asking => {
                 let reply = wake.reply()?;
                 self.stage = Stage::Running;
-                call(RunJob::new(reply, self.hint(app)))
+                let hint = self.cards.first().map_or(Hint::None, |first| Hint::of(app, first, Hint::Switch));
+                call(RunJob::new(reply, hint))
             }
             Stage::Running => match wake.value() {
                 Ok(_) => self.ordered(app),

@@ -27,13 +27,6 @@ impl Remove {
         Self { card, stage: Stage::Beginning }
     }
 
-    fn hint(&self, app: &App) -> Hint {
-        match app.card(&self.card) {
-            Ok(card) => Hint::Delete(card.instance_aid.clone()),
-            Err(_) => Hint::None,
-        }
-    }
-
     fn removed(&self, app: &mut App, on_band: bool) -> Result<Step, Refusal> {
         if on_band {
             app.cards.retain(|card| card.card != self.card);
@@ -56,7 +49,7 @@ impl Resume for Remove {
             Stage::Asking => {
                 let reply = wake.reply()?;
                 self.stage = Stage::Settling;
-                call(Settle::new(reply, self.hint(app)))
+                call(Settle::new(reply, Hint::of(app, &self.card, Hint::Delete)))
             }
             Stage::Settling => {
                 let on_band = matches!(wake.value()?, Value::OnBand(true));
