@@ -28,6 +28,9 @@ pub struct Timing {
     pub supervision: Duration,
     /// Until an unanswered request ends the link (Core 5.3 Vol 3 F 3.3.3).
     pub att_transaction: Duration,
+    /// The ATT MTU, 23 to 517. Not exchanged before 23 (Core 5.3 Vol 3 F 3.2.8), where the real band stays unless asked
+    /// (facts/band-ble.md 1.2).
+    pub mtu: u16,
 }
 
 impl Default for Timing {
@@ -38,6 +41,7 @@ impl Default for Timing {
             scan: Duration::from_secs(10),
             supervision: Duration::from_secs(5),
             att_transaction: Duration::from_secs(30),
+            mtu: 23,
         }
     }
 }
@@ -221,7 +225,7 @@ impl InProcess {
         self.epoch += 1;
         self.last_arrival = [now; 2];
         self.seen.push_back(Att { op: AttOp::Connect, characteristic: None, value: vec![], error: None });
-        self.hops.push_back((now, Hop::ToPhone(LinkEvent::Connected { address, mtu: DEFAULT_MTU })));
+        self.hops.push_back((now, Hop::ToPhone(LinkEvent::Connected { address, mtu: self.timing.mtu })));
     }
 
     fn connect(&mut self, now: Instant, reachable: bool) {
@@ -229,7 +233,7 @@ impl InProcess {
             return;
         }
         let hop = if reachable {
-            (now + self.timing.connect, Hop::ToBand(BandInput::Connected { mtu: DEFAULT_MTU }, None))
+            (now + self.timing.connect, Hop::ToBand(BandInput::Connected { mtu: self.timing.mtu }, None))
         } else {
             (now + self.timing.scan, Hop::ToPhone(LinkEvent::ConnectFailed))
         };
@@ -310,9 +314,6 @@ impl InProcess {
         *last
     }
 }
-
-/// MTU before any exchange (Core 5.3 Vol 3 F 3.2.8); the real band stays there unless asked (facts/band-ble.md 1.2).
-const DEFAULT_MTU: u16 = 23;
 
 fn band_input(att: &Att, handle: Handle) -> BandInput {
     match att.op {

@@ -109,6 +109,9 @@ impl<'a> Checker<'a> {
             let error = FileError::at(at, "cards cannot be given to a band that is linked to nobody");
             self.error(error.note("take `linked: false` and `account: nobody` out, or add the cards in steps"));
         }
+        if let Some(mtu) = &given.link.mtu {
+            self.mtu(mtu);
+        }
         let settings = [
             (&given.bank.code_valid_for, "code_valid_for"),
             (&given.phone.foreground_grace, "foreground_grace"),
@@ -126,6 +129,13 @@ impl<'a> Checker<'a> {
             } else {
                 self.duration(setting);
             }
+        }
+    }
+
+    /// Core 5.3 Vol 3 F 3.2.8 and 3.2.9: 23 is the least, and a value of 512 bytes is the longest.
+    fn mtu(&mut self, mtu: &At<u16>) {
+        if !(23..=517).contains(&mtu.value) {
+            self.error(FileError::at(&mtu.span, format!("`mtu` takes a number from 23 to 517, not `{}`", mtu.value)));
         }
     }
 

@@ -125,6 +125,8 @@ struct Progress {
     stage: Stage,
     /// Ids of the steps that succeeded.
     succeeded: BTreeSet<String>,
+    /// What the steps so far have passed, for the faults of the whole case.
+    passed: Points,
 }
 
 impl Progress {
@@ -198,7 +200,7 @@ impl Run<'_> {
         if let Err(broken) = stage.bring_about(self.case) {
             return Err((broken, Some(stage)));
         }
-        Ok(Progress { stage, succeeded: BTreeSet::new() })
+        Ok(Progress { stage, succeeded: BTreeSet::new(), passed: Points::default() })
     }
 
     /// Runs the steps from the `from`-th on, then `finally`. Answers what went wrong, and what also went wrong in `finally`.
@@ -284,9 +286,15 @@ impl Run<'_> {
         for fault in &step.faults {
             faults.push(stage.action_fault(fault).map_err(|broken| Trouble::broken(broken, step.at.clone()))?);
         }
+        for fault in &self.case.faults {
+            let fault = stage.action_fault(fault).map_err(|broken| Trouble::broken(broken, step.at.clone()))?;
+            faults.extend(fault.after(&progress.passed));
+        }
         faults.extend(struck.map(|strikes| *strikes.fault));
         stage.world.arm(faults);
+        let before = stage.world.writes();
         let got = stage.perform(step);
+        progress.passed += stage.world.points(before);
         stage.world.disarm();
         let got = got.map_err(|broken| Trouble::broken(broken, step.at.clone()))?;
         // Under a fault of the sweep the step may end either way; what must hold is what the following steps say.

@@ -217,5 +217,8 @@ fn timing(given: &Given, settings: &BTreeMap<Setting, Duration>) -> Result<Timin
     if let Some(latency) = &given.link.latency {
         timing.latency = evaluate(latency, settings)?;
     }
+    if let Some(mtu) = &given.link.mtu {
+        timing.mtu = mtu.value;
+    }
     Ok(timing)
 }

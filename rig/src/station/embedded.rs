@@ -71,6 +71,22 @@ pub struct ActionFault {
     pub strike: Strike,
 }
 
+impl ActionFault {
+    /// The same fault, counted from where these points have been passed; `None` when it lies behind.
+    #[must_use]
+    pub fn after(self, passed: &Points) -> Option<Self> {
+        let left = |nth: u64, passed: u64| nth.checked_sub(passed).filter(|left| *left > 0);
+        let at = match self.at {
+            Where::ToBand(nth) => Where::ToBand(left(nth, passed.to_band)?),
+            Where::ToPhone(nth) => Where::ToPhone(left(nth, passed.to_phone)?),
+            Where::SecureElementWrite(nth) => Where::SecureElementWrite(left(nth, passed.secure_element_writes)?),
+            Where::DeviceWrite(nth) => Where::DeviceWrite(left(nth, passed.device_writes)?),
+            Where::Request(nth) => Where::Request(left(nth, passed.cloud_requests)?),
+        };
+        Some(Self { at, ..self })
+    }
+}
+
 /// A point of an action, counted from 1 from the moment the fault was armed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Where {
@@ -120,6 +136,16 @@ pub struct Points {
     pub cloud_requests: u64,
     /// Bytes between band and reader.
     pub contactless_bytes: u64,
+}
+
+impl std::ops::AddAssign for Points {
+    fn add_assign(&mut self, more: Self) {
+        self.to_band += more.to_band;
+        self.to_phone += more.to_phone;
+        self.secure_element_writes += more.secure_element_writes;
+        self.device_writes += more.device_writes;
+        self.cloud_requests += more.cloud_requests;
+    }
 }
 
 /// How a payment is made.
