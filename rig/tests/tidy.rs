@@ -107,6 +107,21 @@ fn no_test_sleeps() {
     assert_tidy(&problems);
 }
 
+/// Under the usual harness, a `main` of its own is never called and its tests are never run.
+#[test]
+fn a_test_with_a_main_of_its_own_is_its_own_harness() {
+    let manifest = std::fs::read_to_string(workspace().join("rig/Cargo.toml")).expect("rig/Cargo.toml");
+    let mut problems = vec![];
+    for file in rust_files("rig/tests").iter().filter(|file| file.text.contains("\nfn main()")) {
+        let name = file.path.trim_start_matches("rig/tests/").trim_end_matches(".rs");
+        if !manifest.contains(&format!("[[test]]\nname = \"{name}\"\nharness = false\n")) {
+            problems
+                .push(format!("{}: give it `harness = false` in rig/Cargo.toml, or nothing in it is run", file.path));
+        }
+    }
+    assert_tidy(&problems);
+}
+
 #[test]
 fn functions_fit_on_a_screen() {
     let mut problems = Vec::new();

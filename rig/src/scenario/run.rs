@@ -133,7 +133,7 @@ impl Progress {
     /// The same state once more, to go on from in another way.
     fn fork(&self) -> Result<Self, Broken> {
         let stage = self.stage.fork().ok_or_else(|| Broken("this station cannot keep a state to sweep from".into()))?;
-        Ok(Self { stage, succeeded: self.succeeded.clone() })
+        Ok(Self { stage, succeeded: self.succeeded.clone(), passed: self.passed })
     }
 }
 

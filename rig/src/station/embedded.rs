@@ -82,6 +82,7 @@ impl ActionFault {
             Where::SecureElementWrite(nth) => Where::SecureElementWrite(left(nth, passed.secure_element_writes)?),
             Where::DeviceWrite(nth) => Where::DeviceWrite(left(nth, passed.device_writes)?),
             Where::Request(nth) => Where::Request(left(nth, passed.cloud_requests)?),
+            Where::ContactlessByte(nth) => Where::ContactlessByte(left(nth, passed.contactless_bytes)?),
         };
         Some(Self { at, ..self })
     }
@@ -145,6 +146,7 @@ impl std::ops::AddAssign for Points {
         self.secure_element_writes += more.secure_element_writes;
         self.device_writes += more.device_writes;
         self.cloud_requests += more.cloud_requests;
+        self.contactless_bytes += more.contactless_bytes;
     }
 }
 
