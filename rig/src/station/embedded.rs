@@ -165,6 +165,19 @@ pub struct Tap {
     pub field_lost_after: Option<u32>,
 }
 
+/// One exchange over the air, and how long each part of it took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// The answer: data and status word.
+    pub answer: Vec<u8>,
+    /// The command on its way.
+    pub to_band: Duration,
+    /// The band's computing.
+    pub computing: Duration,
+    /// The answer on its way.
+    pub to_reader: Duration,
+}
+
 /// The world did not come to rest: a bug in a role, never a finding about a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stuck {
@@ -516,6 +529,35 @@ impl World {
         self.band_input(BandInput::Field { on: false }, None);
         self.settle();
         answers
+    }
+
+    /// The band is held to a reader, or taken away; in the field when the reader has activated it.
+    pub fn hold_to_reader(&mut self, on: bool) {
+        self.band_input(BandInput::Field { on }, None);
+        if on {
+            self.wait(self.air.activation());
+        } else {
+            self.settle();
+        }
+    }
+
+    /// One exchange with the band in the field, as long as the air and its computing take; `None` when it does not answer.
+    pub fn carry(&mut self, command: &[u8]) -> Option<Carried> {
+        let to_band = self.air.command(command.len()).time;
+        self.wait(to_band);
+        let answer = self.exchange_contactless(command.to_vec())?;
+        let computing = self.air.waiting(self.air.computing(command, &answer)).time;
+        let to_reader = self.air.answer(answer.len()).time;
+        self.wait(computing + to_reader);
+        Some(Carried { answer, to_band, computing, to_reader })
+    }
+
+    /// The shop asks the bank, as long as the network takes.
+    pub fn ask_bank(&mut self, request: &crate::cloud::api::Authorisation) -> AuthorisationReply {
+        self.wait(self.network);
+        let reply = self.cloud.authorise(self.now, request);
+        self.wait(self.network);
+        reply
     }
 
     /// The customer pays. Runs until the terminal has ended the payment.

@@ -7,6 +7,7 @@ use std::fmt;
 use band_sim::time::Instant;
 use serde::{Deserialize, Serialize};
 
+use super::ui::Message;
 use crate::cloud::api::{Authorisation, AuthorisationReply};
 
 /// One thing happened.
@@ -163,18 +164,32 @@ pub struct Receipt {
     pub outcome: Outcome,
     /// Why, one sentence.
     pub reason: String,
+    /// What the terminal shows.
+    pub message: Message,
     /// Which verification was done.
     pub cvm: Cvm,
     /// Whether the acquirer was asked.
     pub online: bool,
+    /// Who sold, and where.
+    pub merchant: String,
+    /// Terminal identification (9F1C).
+    pub terminal_id: String,
+    /// The amount with its currency.
+    pub amount: String,
+    /// Date and time at the shop, `2026-03-01 10:00:05`.
+    pub local_time: String,
     /// The application that was used (84).
     pub aid: Option<Vec<u8>>,
+    /// What the application calls itself (9F12 when the terminal can print it, else 50).
+    pub label: Option<String>,
     /// Last four digits of the number in the card.
     pub last4: Option<String>,
     /// Application transaction counter (9F36).
     pub atc: Option<u16>,
     /// Cryptogram information data (9F27).
     pub cid: Option<u8>,
+    /// The cryptogram (9F26).
+    pub cryptogram: Option<[u8; 8]>,
     /// Terminal verification results (95).
     pub tvr: [u8; 5],
     /// The issuer's answer code (8A).

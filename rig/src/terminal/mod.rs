@@ -25,6 +25,7 @@ mod oda;
 mod online;
 mod outcome;
 mod read_records;
+pub mod receipt;
 mod restrictions;
 mod risk_management;
 mod selection;
@@ -32,6 +33,7 @@ mod selection;
 mod tests;
 mod transaction;
 pub mod tvr;
+pub mod ui;
 
 use std::collections::VecDeque;
 use std::fmt;

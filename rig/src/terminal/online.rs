@@ -5,6 +5,7 @@ use band_sim::wire::tlv::{Tag, Writer};
 
 use super::io::{Cvm, Outcome, Step};
 use super::transaction::{Decision, Next, Stop, Transaction};
+use super::ui::Message;
 use crate::cloud::api::{Authorisation, AuthorisationReply};
 use crate::mask::Pan;
 
@@ -40,7 +41,8 @@ const CHIP_DATA: [Tag; 25] = [
 /// An ARQC was made: the customer's PIN first if it is the verification, then the acquirer.
 pub(super) fn begin(transaction: &mut Transaction) -> Decision<Next> {
     if transaction.application.cvm == Some(Cvm::OnlinePin) {
-        transaction.note(Step::Online, "the customer is asked for the PIN");
+        let shown = Message::EnterPin;
+        transaction.note(Step::Online, format!("the customer is asked for the PIN; the terminal shows {shown}"));
         return Ok(Next::AskPin);
     }
     Ok(ask(transaction, None))
@@ -77,7 +79,8 @@ pub(super) fn handle_answer(transaction: &mut Transaction, reply: Option<&Author
 
 fn ask(transaction: &mut Transaction, online_pin: Option<String>) -> Next {
     transaction.asked_online = true;
-    transaction.note(Step::Online, "the acquirer is asked");
+    let shown = Message::Authorising;
+    transaction.note(Step::Online, format!("the acquirer is asked, the card may go; the terminal shows {shown}"));
     Next::AskAcquirer(Authorisation {
         track2: track2(transaction),
         pan_sequence: transaction.application.card.byte(tag::TAG_5F34_PSN),

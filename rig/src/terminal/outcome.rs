@@ -1,12 +1,13 @@
-//! The end: EMV's outcome, what the terminal shows, and the receipt (EMV Contactless Book A 6.2 and 9.2).
+//! The end: EMV's outcome, and what is known then (EMV Contactless Book A 6.2 and 9.2).
 
 use std::fmt;
 
-use band_sim::wire::hex::Hex;
 use band_sim::wire::tag;
 
+use super::card_data::CardData;
 use super::io::{Cvm, Outcome, Receipt, Step};
 use super::transaction::{End, Transaction};
+use super::ui::Message;
 use crate::mask::Pan;
 
 /// The receipt of a payment that ends so.
@@ -17,34 +18,38 @@ pub(super) fn receipt(transaction: &mut Transaction, end: End) -> Receipt {
     let (aid, pan) = (card.value(tag::TAG_84_DF_NAME).map(<[u8]>::to_vec), card.pan());
     let (atc, cid) = (card.array::<2>(tag::TAG_9F36_ATC).map(u16::from_be_bytes), card.byte(tag::TAG_9F27_CID));
     let tvr = application.tvr.0;
-    let message = message(end.outcome, cvm);
-    transaction
-        .note(Step::Outcome, format!("{}: {}; the terminal shows \"{message}\"", in_words(end.outcome), end.reason));
+    let cryptogram = card.array::<8>(tag::TAG_9F26_APPLICATION_CRYPTOGRAM);
+    let label = label(card);
+    let message = Message::of(end.outcome, cvm);
+    transaction.note(Step::Outcome, format!("{}: {}; the terminal shows {message}", in_words(end.outcome), end.reason));
     Receipt {
         outcome: end.outcome,
         reason: end.reason,
+        message,
         cvm,
         online: transaction.asked_online,
+        merchant: transaction.config.merchant.name.clone(),
+        terminal_id: transaction.config.merchant.terminal_id.clone(),
+        amount: transaction.amount().to_string(),
+        local_time: transaction.clock.to_string(),
         aid,
+        label,
         last4: pan.as_ref().map(Pan::last4).map(Into::into),
         atc,
         cid,
+        cryptogram,
         tvr,
         arc: transaction.arc,
     }
 }
 
-/// The user interface message, with its standard wording (Book A table 9-3).
-const fn message(outcome: Outcome, cvm: Cvm) -> &'static str {
-    match (outcome, cvm) {
-        (Outcome::Approved, Cvm::Signature) => "Approved, please sign",
-        (Outcome::Approved, _) => "Approved",
-        (Outcome::Declined, _) => "Not authorised",
-        (Outcome::TryAnotherInterface, _) => "Please insert or swipe card",
-        (Outcome::PresentAgain, _) => "See phone for instructions",
-        (Outcome::EndApplication, _) => "Insert, swipe or try another card",
-        (Outcome::FieldLost, _) => "Present card again",
-    }
+/// The preferred name when it is in Latin letters (code table 1, or digits and letters alone), else the label (EMV 4.4 B4 11.3).
+fn label(card: &CardData) -> Option<String> {
+    let readable = |tag| {
+        let text = card.value(tag).filter(|text| text.iter().all(|byte| matches!(byte, b' '..=b'~')))?;
+        String::from_utf8(text.to_vec()).ok()
+    };
+    readable(tag::TAG_9F12_PREFERRED_NAME).or_else(|| readable(tag::TAG_50_APPLICATION_LABEL))
 }
 
 const fn in_words(outcome: Outcome) -> &'static str {
@@ -61,22 +66,5 @@ const fn in_words(outcome: Outcome) -> &'static str {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(in_words(*self))
-    }
-}
-
-impl fmt::Display for Receipt {
-    /// One line; of the number only its last four digits.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.outcome, self.reason)?;
-        if let Some(last4) = &self.last4 {
-            write!(f, ", card **** {last4}")?;
-        }
-        if let Some(aid) = &self.aid {
-            write!(f, ", AID {}", Hex(aid.clone()))?;
-        }
-        if let Some(atc) = self.atc {
-            write!(f, ", ATC {atc:04X}")?;
-        }
-        write!(f, ", TVR {}", Hex(self.tvr.to_vec()))
     }
 }

@@ -206,6 +206,14 @@ pub(super) struct LocalClock {
     pub(super) time: [u8; 3],
 }
 
+impl std::fmt::Display for LocalClock {
+    /// `2026-03-01 10:00:05`; the century is the terminal's (EMV 4.4 B4 6.7.3 knows none in 9A).
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ([year, month, day], [hour, minute, second]) = (self.date, self.time);
+        write!(f, "20{year:02X}-{month:02X}-{day:02X} {hour:02X}:{minute:02X}:{second:02X}")
+    }
+}
+
 impl LocalClock {
     /// The terminal's calendar at this second; the ends of the calendar outside it.
     pub(super) fn at(unix_s: i64, offset_s: i32) -> Self {

@@ -6,6 +6,7 @@ use band_sim::wire::tag;
 
 use super::*;
 use crate::terminal::io::Cvm;
+use crate::terminal::ui::Message;
 
 fn command(text: &str) -> Vec<Output> {
     vec![Output::Command(hex(text))]
@@ -49,12 +50,19 @@ fn a_plain_payment_goes_online_step_by_step() {
     let receipt = Receipt {
         outcome: Outcome::Approved,
         reason: "the issuer approved (00)".into(),
+        message: Message::Approved,
         cvm: Cvm::None,
         online: true,
+        merchant: "Corner Shop, Riga".into(),
+        terminal_id: "CORNER01".into(),
+        amount: "4.20 EUR".into(),
+        local_time: "2025-06-15 14:00:00".into(),
         aid: Some(hex("A0 00 00 00 04 10 10 00 01")),
+        label: Some("DEBIT".into()),
         last4: Some("0434".into()),
         atc: Some(7),
         cid: Some(0x80),
+        cryptogram: Some([0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88]),
         tvr: [0x80, 0, 0, 0x80, 0x01],
         arc: Some(*b"00"),
     };
