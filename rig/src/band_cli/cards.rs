@@ -25,7 +25,7 @@ use crate::station::recorder::Recorder;
 use crate::yaml;
 
 /// Finds each card and makes it known to the bank; answers their names there.
-pub(super) fn find(words: &[String], fixtures: &mut Fixtures) -> Result<Vec<String>, Trouble> {
+pub(crate) fn find(words: &[String], fixtures: &mut Fixtures) -> Result<Vec<String>, Trouble> {
     words.iter().map(|word| find_one(word, fixtures)).collect()
 }
 
@@ -55,6 +55,20 @@ pub(super) fn personalise(
     rng: &Rng,
     epoch_unix_us: i64,
 ) -> Result<Band, Trouble> {
+    let mut world = world_with(cards, fixtures, profile, rng, epoch_unix_us, Duration::ZERO)?;
+    world.set_reach(false);
+    Ok(world.into_band())
+}
+
+/// A band with these cards, in this order, all confirmed, and the bank that knows them; `network` is one way to it.
+pub(crate) fn world_with(
+    cards: &[String],
+    fixtures: &Fixtures,
+    profile: Arc<BandProfile>,
+    rng: &Rng,
+    epoch_unix_us: i64,
+    network: Duration,
+) -> Result<World, Trouble> {
     let account =
         fixtures.accounts.iter().find(|account| account.kind == AccountKind::Xiaomi && account.phone.is_some());
     let account =
@@ -65,7 +79,7 @@ pub(super) fn personalise(
         bank: BankSettings::default(),
         phone: PhoneConfig { epoch_unix_us, ..PhoneConfig::default() },
         timing: Timing::default(),
-        network: Duration::ZERO,
+        network,
         reaction: Duration::ZERO,
         epoch_unix_us,
     };
@@ -75,8 +89,7 @@ pub(super) fn personalise(
     for card in cards {
         add(&mut world, card)?;
     }
-    world.set_reach(false);
-    Ok(world.into_band())
+    Ok(world)
 }
 
 fn add(world: &mut World, product: &str) -> Result<(), Trouble> {

@@ -14,7 +14,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::station::control::{Control, Socket};
 
-mod cards;
+pub(crate) mod cards;
 mod log;
 mod make;
 mod state;
@@ -95,7 +95,7 @@ enum Interface {
 
 /// Why the band does not start or does not go on.
 #[derive(Debug)]
-enum Trouble {
+pub(crate) enum Trouble {
     /// The command line, or a file it names.
     Input(String),
     /// The world around.

@@ -12,6 +12,7 @@ mod decode;
 mod interrupt;
 mod load;
 mod run;
+mod tap;
 mod warranty;
 
 /// Bad usage, or a scenario file that cannot be used.
@@ -47,6 +48,9 @@ enum Command {
     /// Say in words what bytes mean: TLV, C-APDU, R-APDU, Bluetooth frames.
     #[command(after_help = decode::EXAMPLES)]
     Decode(decode::Decode),
+    /// One payment, explained step by step.
+    #[command(after_help = tap::EXAMPLES)]
+    Tap(Box<tap::Tap>),
     /// The vendor's authenticity and warranty check.
     #[command(subcommand)]
     Warranty(warranty::Warranty),
@@ -96,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::List { selection, json } => check::list(&selection, json),
         Command::Schema => check::schema(),
         Command::Decode(decode) => decode::decode(&decode),
+        Command::Tap(tap) => tap::tap(&tap),
         Command::Warranty(warranty) => warranty::warranty(&warranty),
     })
 }

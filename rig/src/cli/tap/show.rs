@@ -1,0 +1,216 @@
+//! A payment as text: what was sent, what came back, which rule decided what, and the receipt.
+
+use std::time::Duration;
+
+use band_sim::wire::apdu::{CApdu, RApdu};
+use band_sim::wire::dol::Dol;
+use band_sim::wire::tlv::{self, Tag};
+use band_sim::wire::{hex::Hex, tag};
+
+use super::Told;
+use super::drive::{Carried, Happened, Moment};
+use crate::decode;
+use crate::mask::Masker;
+use crate::report::paint::{Paint, Role};
+use crate::report::text::human;
+use crate::terminal::io::Outcome;
+use crate::terminal::receipt;
+use crate::terminal::tvr::Tvr;
+
+/// Columns of a heading, with its time at the end.
+const COLUMNS: usize = 100;
+
+/// The whole text.
+pub(super) fn rendered(told: &Told<'_>, paint: Paint) -> String {
+    let mut page = Page { paint, masker: told.masker, lists: Lists::default(), text: String::new(), exchanges: 0 };
+    let (terminal, merchant) = (&told.terminal.name, &told.terminal.merchant.name);
+    page.line(&format!("{}", paint.paint(Role::Head, format!("{} at {terminal}", told.amount))));
+    page.line(&format!("{}", paint.paint(Role::Faint, format!("{merchant}; in the band: {}", told.card))));
+    for moment in &told.payment.moments {
+        page.moment(moment);
+    }
+    page.ending(told);
+    page.text
+}
+
+/// Data object lists that the card gave, to name what the terminal fills in.
+#[derive(Default)]
+struct Lists {
+    pdol: Option<Dol>,
+    cdol1: Option<Dol>,
+}
+
+struct Page<'a> {
+    paint: Paint,
+    masker: &'a Masker,
+    lists: Lists,
+    text: String,
+    exchanges: u32,
+}
+
+impl Page<'_> {
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
+    }
+
+    fn painted(&mut self, role: Role, line: &str) {
+        let line = self.paint.paint(role, line).to_string();
+        self.line(&line);
+    }
+
+    /// A line at the left margin with a time at the right one.
+    fn heading(&mut self, text: &str, time: Duration) {
+        let time = human(time);
+        let room = COLUMNS.saturating_sub(time.chars().count() + 1);
+        let head = self.paint.paint(Role::Head, format!("{text:<room$}"));
+        let line = format!("{head} {}", self.paint.paint(Role::Faint, time));
+        self.line("");
+        self.line(&line);
+    }
+
+    fn moment(&mut self, moment: &Moment) {
+        match &moment.what {
+            Happened::Exchange { command, carried } => self.exchange(moment.at, command, carried),
+            Happened::Lost { command, why } => {
+                self.command(moment.at, command);
+                self.painted(Role::Bad, &format!("    no answer: {why}"));
+            }
+            Happened::Note(note) => {
+                let step = self.paint.paint(Role::Place, format!("  » {}", note.step)).to_string();
+                let text = self.masker.text(&note.text).into_owned();
+                self.line(&format!("{step}: {text}"));
+            }
+            Happened::Online { request, reply, time } => {
+                self.heading("  The bank is asked", moment.at);
+                self.objects(&request.chip_data, 4);
+                let answer = match reply {
+                    None => "no answer: it cannot be reached".to_owned(),
+                    Some(reply) => {
+                        let reason = serde_json::to_value(reply.reason).unwrap_or_default();
+                        let reason = reason.as_str().unwrap_or_default().replace('_', " ");
+                        format!("answer {} after {}: {reason}", String::from_utf8_lossy(&reply.arc), human(*time))
+                    }
+                };
+                self.line(&format!("    {answer}"));
+            }
+            Happened::Pin { typed, time } => {
+                self.heading("  The customer is asked for the PIN", moment.at);
+                let typed = if *typed { "types one" } else { "types none" };
+                self.line(&format!("    {typed} after {}", human(*time)));
+            }
+        }
+    }
+
+    fn command(&mut self, at: Duration, bytes: &[u8]) {
+        self.exchanges += 1;
+        let command = CApdu::decode(bytes).ok();
+        let summary = command.as_ref().map_or_else(|| "no command".to_owned(), decode::summarize_command);
+        self.heading(&format!("{:>2}  {summary}", self.exchanges), at);
+        let hex = self.masker.command(bytes);
+        self.wrapped('>', &hex);
+        if let Some(command) = command {
+            self.filled_in(&command);
+        }
+    }
+
+    fn exchange(&mut self, at: Duration, command: &[u8], carried: &Carried) {
+        self.command(at, command);
+        let hex = self.masker.response(&carried.answer);
+        self.wrapped('<', &hex);
+        let Ok(answer) = RApdu::decode(&carried.answer) else {
+            return self.painted(Role::Bad, "    not even a status word");
+        };
+        let role = if answer.sw.is_ok() { Role::Good } else { Role::Bad };
+        let time = match carried.parts {
+            None => human(carried.time),
+            Some(parts) => format!(
+                "{}: {} to the card, {} in it, {} back",
+                human(carried.time),
+                human(parts.to_card),
+                human(parts.computing),
+                human(parts.to_reader)
+            ),
+        };
+        let line = format!("    {}   {}", self.paint.paint(role, answer.sw), self.paint.paint(Role::Faint, time));
+        self.line(&line);
+        self.objects(&answer.data, 4);
+        self.remember(&answer.data);
+    }
+
+    /// Bytes in hex, in as many lines as they need.
+    fn wrapped(&mut self, mark: char, hex: &str) {
+        let tokens: Vec<&str> = hex.split(' ').collect();
+        for (at, chunk) in tokens.chunks(30).enumerate() {
+            let mark = if at == 0 { mark } else { ' ' };
+            self.painted(Role::Faint, &format!("    {mark} {}", chunk.join(" ")));
+        }
+    }
+
+    fn objects(&mut self, data: &[u8], indent: usize) {
+        let explained = if data.is_empty() { String::new() } else { decode::explain_tlv(data, indent) };
+        for line in self.masker.text(&explained).into_owned().lines() {
+            self.line(line);
+        }
+    }
+
+    /// What the terminal fills into the card's list, by name.
+    fn filled_in(&mut self, command: &CApdu) {
+        let (list, data) = match command.ins {
+            0xA8 => {
+                (self.lists.pdol.as_ref(), tlv::find(&command.data, tag::TAG_83_COMMAND_TEMPLATE).unwrap_or_default())
+            }
+            0xAE => (self.lists.cdol1.as_ref(), command.data.as_slice()),
+            _ => return,
+        };
+        let Some(list) = list.filter(|list| list.total_len() == data.len()) else { return };
+        let values: Vec<String> = list.split(data).map(|(tag, value)| named(tag, value)).collect();
+        for value in values {
+            self.line(&format!("      {value}"));
+        }
+    }
+
+    fn remember(&mut self, data: &[u8]) {
+        let list = |tag| tlv::find_deep(data, tag).and_then(|list| Dol::decode(list).ok());
+        self.lists.pdol = list(tag::TAG_9F38_PDOL).or_else(|| self.lists.pdol.take());
+        self.lists.cdol1 = list(tag::TAG_8C_CDOL1).or_else(|| self.lists.cdol1.take());
+    }
+
+    fn ending(&mut self, told: &Told<'_>) {
+        let (receipt, payment) = (&told.payment.receipt, told.payment);
+        let role = match receipt.outcome {
+            Outcome::Approved => Role::Good,
+            Outcome::Declined | Outcome::EndApplication => Role::Bad,
+            _ => Role::Odd,
+        };
+        self.heading("  The end", payment.time);
+        let outcome = self.paint.paint(role, receipt.outcome.to_string().to_uppercase()).to_string();
+        let reason = self.masker.text(&receipt.reason).into_owned();
+        self.line(&format!("    {outcome}: {reason}"));
+        self.line(&format!("    on the display: {}", receipt.message));
+        self.line(&format!(
+            "    terminal verification results (95) {}: {}",
+            Hex(receipt.tvr.to_vec()),
+            Tvr(receipt.tvr)
+        ));
+        let (card, whole) = (human(payment.card_time), human(payment.time));
+        self.line(&format!("    the card was needed for {card}, the whole took {whole}"));
+        self.line("");
+        let lines = receipt.lines();
+        let edge = self.paint.paint(Role::Faint, format!("    +{:-<1$}+", "", receipt::COLUMNS + 2)).to_string();
+        self.line(&edge);
+        for line in lines {
+            let line = self.masker.text(&line).into_owned();
+            let width = receipt::COLUMNS;
+            let bar = self.paint.paint(Role::Faint, "|").to_string();
+            self.line(&format!("    {bar} {line:<width$} {bar}"));
+        }
+        self.line(&edge);
+    }
+}
+
+/// `9F02 Amount, Authorised (Numeric): 00 00 00 00 04 20`.
+pub(super) fn named(tag: Tag, value: &[u8]) -> String {
+    let name = tag::info(tag).map_or("(unknown)", |row| row.name);
+    format!("{tag} {name}: {}", decode::masked_value(tag, value))
+}
