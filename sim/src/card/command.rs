@@ -10,6 +10,8 @@ use super::get_processing_options::GetProcessingOptions;
 use super::get_status::GetStatus;
 use super::initialize_update::InitializeUpdate;
 use super::install::Install;
+use super::internal_authenticate::InternalAuthenticate;
+use super::issuer_authentication::IssuerAuthenticate;
 use super::manage_channel::ManageChannel;
 use super::read_record::ReadRecord;
 use super::select::Select;
@@ -55,6 +57,10 @@ pub enum Command<'a> {
     /// To a payment application.
     GenerateAc(GenerateAc<'a>),
     /// To a payment application.
+    InternalAuthenticate(InternalAuthenticate<'a>),
+    /// To a payment application.
+    IssuerAuthenticate(IssuerAuthenticate<'a>),
+    /// To a payment application.
     ApplicationGetData(GetData),
 }
 
@@ -79,6 +85,7 @@ pub mod ins {
     pub const INITIALIZE_UPDATE: u8 = 0x50;
     pub const MANAGE_CHANNEL: u8 = 0x70;
     pub const EXTERNAL_AUTHENTICATE: u8 = 0x82;
+    pub const INTERNAL_AUTHENTICATE: u8 = 0x88;
     pub const SELECT: u8 = 0xA4;
     pub const GET_PROCESSING_OPTIONS: u8 = 0xA8;
     pub const GENERATE_AC: u8 = 0xAE;
@@ -146,6 +153,8 @@ impl<'a> Command<'a> {
             ins::GET_PROCESSING_OPTIONS => GetProcessingOptions::parse(apdu).map(Self::GetProcessingOptions),
             ins::READ_RECORD => ReadRecord::parse(apdu).map(Self::ReadRecord),
             ins::GENERATE_AC => GenerateAc::parse(apdu).map(Self::GenerateAc),
+            ins::INTERNAL_AUTHENTICATE => InternalAuthenticate::parse(apdu).map(Self::InternalAuthenticate),
+            ins::EXTERNAL_AUTHENTICATE => IssuerAuthenticate::parse(apdu).map(Self::IssuerAuthenticate),
             ins::GET_DATA => GetData::parse(apdu).map(Self::ApplicationGetData),
             _ => Err(Sw::INS_NOT_SUPPORTED),
         }

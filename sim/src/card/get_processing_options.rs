@@ -1,6 +1,7 @@
 //! GET PROCESSING OPTIONS: a transaction begins, and the ATC counts it.
 
 use super::command::{only_object, require_class, require_p1_p2};
+use super::profile::Application;
 use super::registry::Counters;
 use super::session::{Interface, Phase, Selected};
 use super::{Answer, Card};
@@ -39,14 +40,18 @@ impl Card {
         if *phase != Phase::Selected || applet.is_blocked() {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
-        if command.pdol_values.len() != payment.pdol.total_len() {
+        let side = payment.side(interface);
+        if command.pdol_values.len() != side.pdol.total_len() {
             return Err(Sw::WRONG_LENGTH);
         }
         let atc = applet.counters.atc.checked_add(1).ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
         let counters = Counters { atc, ..applet.counters };
+        if payment.application == Application::Visa && interface != Interface::Contact {
+            return self.quick_transaction(interface, slot, &payment, counters, command.pdol_values);
+        }
         self.registry.commit_counters(&mut self.nvm, slot, counters, None)?;
         let phase = Phase::Initiated(command.pdol_values.to_vec());
         self.session_mut(interface).selected = Selected::Applet(slot, phase);
-        Ok(RApdu::ok(payment.processing_options.clone()))
+        Ok(RApdu::ok(side.processing_options.clone()))
     }
 }

@@ -170,6 +170,17 @@ pub(crate) fn activated(n: u8) -> Card {
     card
 }
 
+/// A card with one activated instance that signs.
+pub(crate) fn signing(data: &Personalisation) -> Card {
+    let (mut card, mut host) = opened();
+    assert_eq!(host.send(&mut card, install(&instance(1))).sw, Sw::OK);
+    personalise(&mut card, &mut host, &instance(1), data);
+    assert_eq!(select(&mut card, Interface::Wired, CRS).sw, Sw::OK);
+    assert_eq!(card.handle(Interface::Wired, &set_activation(true, &instance(1))).sw, Sw::OK);
+    card.reset(Interface::Wired);
+    card
+}
+
 /// A whole personalisation of an instance.
 pub(crate) fn personalise(card: &mut Card, host: &mut Host, aid: &[u8], data: &Personalisation) {
     let dgis = data.dgis(host);
@@ -241,6 +252,8 @@ pub(crate) struct Personalisation {
     pub(crate) cumulative_limit: [u8; 6],
     pub(crate) log_declined: bool,
     pub(crate) activatable: Option<u8>,
+    /// With an RSA key, certificates aside, and what contact readers need.
+    pub(crate) signs: bool,
 }
 
 impl Default for Personalisation {
@@ -251,6 +264,7 @@ impl Default for Personalisation {
             cumulative_limit: [0, 0, 0, 0, 0x50, 0x00],
             log_declined: false,
             activatable: Some(1),
+            signs: false,
         }
     }
 }
@@ -262,7 +276,44 @@ const CDOL1: &[u8] = &[
     0x37, 0x04, 0x9F, 0x21, 0x03,
 ];
 
+/// Response code, TVR, unpredictable number.
+const CDOL2: &[u8] = &[0x8A, 0x02, 0x95, 0x05, 0x9F, 0x37, 0x04];
+
+/// The key of cards that sign.
+pub(crate) fn rsa_key() -> rsa::RsaPrivateKey {
+    use rsa::pkcs1::DecodeRsaPrivateKey;
+    rsa::RsaPrivateKey::from_pkcs1_pem(include_str!("../../../fixtures/keys/pairing.pem")).unwrap()
+}
+
+/// q^-1 mod p, d mod (q - 1), d mod (p - 1), q, p.
+pub(crate) fn crt_parts(key: &rsa::RsaPrivateKey) -> [Vec<u8>; 5] {
+    use rsa::BigUint;
+    use rsa::traits::PrivateKeyParts;
+    let [p, q] = key.primes() else { panic!("two primes") };
+    let one = BigUint::from(1_u8);
+    let inverse = q.modpow(&(p - BigUint::from(2_u8)), p);
+    [inverse, key.d() % (q - &one), key.d() % (p - &one), q.clone(), p.clone()].map(|part| {
+        let digits = part.to_bytes_be();
+        [vec![0; 64 - digits.len()], digits].concat()
+    })
+}
+
+/// What stands between `6A` and `BC` of something signed.
+pub(crate) fn recover(signature: &[u8]) -> Vec<u8> {
+    use rsa::BigUint;
+    use rsa::traits::PublicKeyParts;
+    let key = rsa_key();
+    let message = BigUint::from_bytes_be(signature).modpow(key.e(), key.n()).to_bytes_be();
+    assert_eq!((message.len(), message[0], message[127]), (128, 0x6A, 0xBC));
+    message[1..127].to_vec()
+}
+
 impl Personalisation {
+    /// 82: a card that signs does DDA, CDA and issuer authentication.
+    pub(crate) fn interchange_profile(&self) -> [u8; 2] {
+        [if self.signs { 0x3D } else { 0x19 }, 0x80]
+    }
+
     /// Data groupings: identifier, content, whether encrypted.
     pub(crate) fn dgis(&self, host: &Host) -> Vec<(u16, Vec<u8>, bool)> {
         let keys = [ICC_KEY, *b"ICC master key 2", *b"ICC master key 3"];
@@ -277,7 +328,8 @@ impl Personalisation {
         record.extend([0x5F, 0x34, 0x01, 0x00, 0x8C, CDOL1.len() as u8]);
         record.extend(CDOL1);
         let record = [&[0x70, record.len() as u8], &record[..]].concat();
-        let options = vec![0x82, 0x02, 0x19, 0x80, 0x94, 0x04, 0x08, 0x01, 0x01, 0x00];
+        let [aip, _] = self.interchange_profile();
+        let options = vec![0x82, 0x02, aip, 0x80, 0x94, 0x04, 0x08, 0x01, 0x01, 0x00];
         let risk = [
             &[0xC1, 1, self.cvn, 0xC2, 1, 0x01, 0xC3, 1, self.consecutive_limit, 0xC4, 6][..],
             &self.cumulative_limit,
@@ -292,6 +344,12 @@ impl Personalisation {
             (0x8000, host.encrypt_key(&keys.concat()), true),
         ];
         dgis.extend(self.activatable.map(|value| (0xA0FF, vec![value], false)));
+        if self.signs {
+            let record = [&[0x70, 2 + CDOL2.len() as u8, 0x8D, CDOL2.len() as u8], CDOL2].concat();
+            dgis.push((0x0401, record, false));
+            let parts = crt_parts(&rsa_key()).into_iter().map(|part| host.encrypt_key(&part));
+            dgis.extend((0x8201..).zip(parts).map(|(dgi, part)| (dgi, part, true)));
+        }
         dgis
     }
 }
@@ -355,11 +413,16 @@ pub(crate) fn tap(card: &mut Card, aid: &[u8], purchase: &Purchase, p1: u8) -> R
 
 /// The cryptogram the issuer expects, computed from the answer's issuer application data.
 pub(crate) fn expected_cryptogram(purchase: &Purchase, atc: u16, iad: &[u8]) -> [u8; 8] {
+    cryptogram_of(purchase, [0x19, 0x80], atc, iad)
+}
+
+/// The same for a card with this interchange profile.
+pub(crate) fn cryptogram_of(purchase: &Purchase, profile: [u8; 2], atc: u16, iad: &[u8]) -> [u8; 8] {
     let cvn = Cvn::find(iad[1]).unwrap();
     let terminal = purchase.terminal_data();
     let key = cvn.session_key(&TdesKey::new(ICC_KEY), atc, terminal.unpredictable_number);
     let card = CardData {
-        application_interchange_profile: [0x19, 0x80],
+        application_interchange_profile: profile,
         atc,
         cvr: &iad[2..8],
         counters: &iad[10..18],

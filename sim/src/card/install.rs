@@ -91,8 +91,8 @@ impl Card {
         let found = self.profile.load_files.iter().find(|file| *file.aid.value == *load_file);
         let module = found
             .and_then(|file| file.modules.iter().find(|known| *known.aid.value == *module))
-            .and_then(|known| Aid::new(&known.aid.value))
-            .ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
+            .and_then(|known| Some((Aid::new(&known.aid.value)?, known.application)));
+        let (module, application) = module.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
         if self.is_taken(instance) {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
@@ -101,7 +101,7 @@ impl Card {
             return Err(Sw::NOT_ENOUGH_MEMORY);
         }
         let slot = self.registry.free_slot().ok_or(Sw::NOT_ENOUGH_MEMORY)?;
-        let entry = Entry { aid: instance, module, locked: false, activation: Activation::NonActivatable };
+        let entry = Entry { aid: instance, module, application, locked: false, activation: Activation::NonActivatable };
         Ok(self.registry.commit_install(&mut self.nvm, slot, entry)?)
     }
 

@@ -11,6 +11,7 @@ pub mod crypto;
 pub mod cvn;
 pub mod nvm;
 pub mod payment;
+pub mod private_key;
 pub mod profile;
 pub mod registry;
 pub mod scp03;
@@ -26,14 +27,18 @@ mod get_processing_options;
 mod get_status;
 mod initialize_update;
 mod install;
+mod internal_authenticate;
+mod issuer_authentication;
 mod manage_channel;
 mod personalisation;
 mod ppse;
 mod pse;
+mod qvsdc;
 mod read_record;
 mod select;
 mod set_status;
 mod store_data;
+mod transaction;
 
 #[cfg(test)]
 pub(crate) mod host;
@@ -210,6 +215,13 @@ impl Card {
         self.rng = rng.fork("challenges");
     }
 
+    /// What the last Application Cryptogram that went out over `interface` covers, before padding; empty when there was none
+    /// since its last reset. No key is in it: it lets a rig show both sides of a cryptogram that does not match.
+    #[must_use]
+    pub fn cryptogram_input(&self, interface: Interface) -> &[u8] {
+        &self.session(interface).cryptogram_input
+    }
+
     /// The instances in the holder's order.
     #[must_use]
     pub fn applets(&self) -> Vec<AppletStatus> {
@@ -320,7 +332,10 @@ impl Card {
             Command::CrsGetStatus(command) => self.handle_crs_get_status(interface, command),
             Command::CrsSetStatus(command) => self.handle_crs_set_status(command),
             Command::ReadDirectory(command) => self.handle_read_directory(command),
-            Command::ReadRecord(command) => self.handle_read_record(self.selected_applet(interface)?, command),
+            Command::ReadRecord(command) => {
+                let (_, phase) = self.transaction(interface)?;
+                self.handle_read_record(self.selected_applet(interface)?, &phase, command)
+            }
             Command::ApplicationGetData(command) => {
                 self.handle_application_get_data(self.selected_applet(interface)?, command)
             }
@@ -331,6 +346,14 @@ impl Card {
             Command::GenerateAc(command) => {
                 let (slot, phase) = self.transaction(interface)?;
                 self.handle_generate_ac(interface, slot, &phase, command)
+            }
+            Command::InternalAuthenticate(command) => {
+                let (slot, phase) = self.transaction(interface)?;
+                self.handle_internal_authenticate(interface, slot, &phase, command)
+            }
+            Command::IssuerAuthenticate(command) => {
+                let (slot, phase) = self.transaction(interface)?;
+                self.handle_issuer_authenticate(interface, slot, &phase, command)
             }
         }
     }

@@ -5,7 +5,10 @@ use alloc::vec::Vec;
 
 use super::crypto::TdesKey;
 use super::cvn::{Cvn, Scheme};
+use super::private_key::PrivateKey;
+use super::profile::Application;
 use super::registry::Aid;
+use super::session::Interface;
 use crate::wire::dol::Dol;
 use crate::wire::sw::Sw;
 use crate::wire::tag;
@@ -15,8 +18,14 @@ use crate::wire::tlv::{self, Tag, Writer};
 pub mod dgi {
     /// Content of the FCI's A5.
     pub const FCI: u16 = 0x9102;
+    /// The same in the field, where that differs.
+    pub const FCI_CONTACTLESS: u16 = 0x9103;
     /// AIP and AFL.
     pub const PROCESSING_OPTIONS: u16 = 0x9104;
+    /// The same in the field, where that differs; for Visa with what the answer holds beside the cryptogram (assumed).
+    pub const PROCESSING_OPTIONS_CONTACTLESS: u16 = 0x9116;
+    /// For Visa, the same for a transaction whose card is authenticated offline (assumed).
+    pub const PROCESSING_OPTIONS_AUTHENTICATED: u16 = 0x9117;
     /// ICC master keys for AC, secure messaging integrity and confidentiality, 16 bytes each.
     pub const DES_KEYS: u16 = 0x8000;
     /// Their key check values, 3 bytes each.
@@ -25,9 +34,7 @@ pub mod dgi {
     pub const RISK: u16 = 0xA001;
     /// Whether contactless activation is allowed (assumed).
     pub const ACTIVATABLE: u16 = 0xA0FF;
-    /// ICC private key, reserved.
-    pub const RSA_PRIVATE_KEY: u16 = 0x8101;
-    /// First part of the ICC private key in CRT form: q^-1 mod p.
+    /// First part of the ICC private key in CRT form: q^-1 mod p. Then d mod (q - 1), d mod (p - 1), q.
     pub const RSA_CRT_FIRST: u16 = 0x8201;
     /// Last part of it: p.
     pub const RSA_CRT_LAST: u16 = 0x8205;
@@ -42,28 +49,51 @@ pub mod dgi {
 /// A personalised application.
 #[derive(Debug)]
 pub struct Payment {
-    /// The whole answer to SELECT, `6F …`.
-    pub fci: Vec<u8>,
+    /// What it is.
+    pub application: Application,
+    /// How it looks to a reader with contacts.
+    contact: Side,
+    /// How it looks in the field, and to the band itself.
+    contactless: Side,
     /// 50.
     pub label: Vec<u8>,
-    /// 9F38; empty if there is none.
-    pub pdol: Dol,
-    /// The whole answer to GET PROCESSING OPTIONS, `77 …`.
-    pub processing_options: Vec<u8>,
-    /// 82.
-    pub application_interchange_profile: [u8; 2],
+    /// For Visa in the field: content of the answer to GET PROCESSING OPTIONS when the card is authenticated offline.
+    pub authenticated_options: Option<Vec<u8>>,
+    /// The record that holds 9F69, as a DGI.
+    pub authentication_record: Option<u16>,
     /// 8C of the records; empty if there is none.
     pub cdol1: Dol,
+    /// 8D of the records; empty if there is none.
+    pub cdol2: Dol,
+    /// 9F49 of the records; the default one if there is none.
+    pub ddol: Dol,
+    /// A list of nothing.
+    pub none: Dol,
     /// The transaction log, if the FCI announces one.
     pub log: Option<LogEntry>,
     /// Card risk management.
     pub risk: Risk,
     /// ICC master key for Application Cryptograms.
     pub master_key_ac: TdesKey,
+    /// The RSA key of offline data authentication, if personalisation brought one.
+    pub private_key: Option<PrivateKey>,
     /// Last four digits of the card number, for the holder.
     pub last_4: Option<[u8; 2]>,
     /// 5F28 of the records.
     pub issuer_country: Option<[u8; 2]>,
+}
+
+/// What differs between the interfaces.
+#[derive(Debug)]
+pub struct Side {
+    /// The whole answer to SELECT, `6F …`.
+    pub fci: Vec<u8>,
+    /// 9F38; empty if there is none.
+    pub pdol: Dol,
+    /// The whole answer to GET PROCESSING OPTIONS, `77 …`.
+    pub processing_options: Vec<u8>,
+    /// 82.
+    pub application_interchange_profile: [u8; 2],
 }
 
 /// 9F4D: where the log is.
@@ -90,43 +120,98 @@ pub struct Risk {
     pub currency: [u8; 2],
     /// C6 bit 1: declined transactions are logged too.
     pub logs_declined: bool,
+    /// C7, for Visa: the card transaction qualifiers (9F6C) it may give. Online PIN and signature are left out where no
+    /// verification is required.
+    pub qualifiers: [u8; 2],
 }
 
 impl Payment {
     /// Decodes all DGIs an instance would have; what is missing or malformed refuses the personalisation.
-    pub fn decode(dgis: &BTreeMap<u16, &[u8]>, aid: &Aid) -> Result<Self, Sw> {
+    pub fn decode(dgis: &BTreeMap<u16, &[u8]>, aid: &Aid, application: Application) -> Result<Self, Sw> {
         let required = |dgi: u16| dgis.get(&dgi).copied().ok_or(Sw::CONDITIONS_NOT_SATISFIED);
         let (properties, options) = (required(dgi::FCI)?, required(dgi::PROCESSING_OPTIONS)?);
         let (keys, check_values) = (required(dgi::DES_KEYS)?, required(dgi::KEY_CHECK_VALUES)?);
-        let risk = Risk::decode(required(dgi::RISK)?)?;
+        let risk = Risk::decode(required(dgi::RISK)?, application)?;
         let records = dgis.iter().filter(|(dgi, _)| dgi::is_record(**dgi)).map(|(_, content)| *content);
         let records = records.collect::<Vec<_>>();
         if records.is_empty() {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
 
+        let field_properties = dgis.get(&dgi::FCI_CONTACTLESS).copied().unwrap_or(properties);
+        let field_options = dgis.get(&dgi::PROCESSING_OPTIONS_CONTACTLESS).copied().unwrap_or(options);
+        let authenticated_options = dgis.get(&dgi::PROCESSING_OPTIONS_AUTHENTICATED).copied();
+        if let Some(options) = authenticated_options {
+            well_formed(options)?;
+        }
+        let in_records = |tag| records.iter().find_map(|record| tlv::find_deep(record, tag));
+        let [master_key_ac, ..] = checked_keys(keys, check_values)?;
+        Ok(Self {
+            application,
+            contact: Side::decode(aid, properties, options)?,
+            contactless: Side::decode(aid, field_properties, field_options)?,
+            authenticated_options: authenticated_options.map(Vec::from),
+            authentication_record: record_with(dgis, tag::TAG_9F69_CARD_AUTHENTICATION_DATA),
+            label: tlv::find(properties, tag::TAG_50_APPLICATION_LABEL).unwrap_or_default().to_vec(),
+            cdol1: dol(in_records(tag::TAG_8C_CDOL1))?,
+            cdol2: dol(in_records(tag::TAG_8D_CDOL2))?,
+            // EMV 4.4 B2 6.5.1: every card understands this one.
+            ddol: dol(Some(in_records(tag::TAG_9F49_DDOL).unwrap_or(&[0x9F, 0x37, 0x04])))?,
+            none: dol(None)?,
+            log: tlv::find_deep(properties, tag::TAG_9F4D_LOG_ENTRY).map(LogEntry::decode).transpose()?,
+            risk,
+            master_key_ac,
+            private_key: private_key(dgis)?,
+            last_4: last_4(in_records(tag::TAG_9F25_LAST_4_DIGITS), in_records(tag::TAG_5A_PAN)),
+            issuer_country: array(in_records(tag::TAG_5F28_ISSUER_COUNTRY_CODE)),
+        })
+    }
+}
+
+impl Payment {
+    /// How it looks over this interface.
+    #[must_use]
+    pub const fn side(&self, interface: Interface) -> &Side {
+        match interface {
+            Interface::Contact => &self.contact,
+            Interface::Contactless | Interface::Wired => &self.contactless,
+        }
+    }
+}
+
+impl Side {
+    fn decode(aid: &Aid, properties: &[u8], options: &[u8]) -> Result<Self, Sw> {
         well_formed(properties)?;
         well_formed(options)?;
-        let in_records = |tag| records.iter().find_map(|record| tlv::find_deep(record, tag));
-        let dol = |list: Option<&[u8]>| Dol::decode(list.unwrap_or_default()).map_err(|_| Sw::WRONG_DATA);
         let afl = tlv::find(options, tag::TAG_94_AFL).ok_or(Sw::WRONG_DATA)?;
         if afl.is_empty() || afl.len() % 4 != 0 {
             return Err(Sw::WRONG_DATA);
         }
-        let [master_key_ac, ..] = checked_keys(keys, check_values)?;
         Ok(Self {
             fci: super::select::fci(aid.as_bytes(), properties),
-            label: tlv::find(properties, tag::TAG_50_APPLICATION_LABEL).unwrap_or_default().to_vec(),
             pdol: dol(tlv::find(properties, tag::TAG_9F38_PDOL))?,
             processing_options: Writer::new().put(tag::TAG_77_RESPONSE_TEMPLATE_2, options).finish(),
             application_interchange_profile: array(tlv::find(options, tag::TAG_82_AIP)).ok_or(Sw::WRONG_DATA)?,
-            cdol1: dol(in_records(tag::TAG_8C_CDOL1))?,
-            log: tlv::find_deep(properties, tag::TAG_9F4D_LOG_ENTRY).map(LogEntry::decode).transpose()?,
-            risk,
-            master_key_ac,
-            last_4: last_4(in_records(tag::TAG_9F25_LAST_4_DIGITS), in_records(tag::TAG_5A_PAN)),
-            issuer_country: array(in_records(tag::TAG_5F28_ISSUER_COUNTRY_CODE)),
         })
+    }
+}
+
+fn dol(list: Option<&[u8]>) -> Result<Dol, Sw> {
+    Dol::decode(list.unwrap_or_default()).map_err(|_| Sw::WRONG_DATA)
+}
+
+fn record_with(dgis: &BTreeMap<u16, &[u8]>, tag: Tag) -> Option<u16> {
+    let mut records = dgis.iter().filter(|(dgi, _)| dgi::is_record(**dgi));
+    records.find(|(_, content)| tlv::find_deep(content, tag).is_some()).map(|(dgi, _)| *dgi)
+}
+
+/// The five parts of the RSA key come together or not at all.
+fn private_key(dgis: &BTreeMap<u16, &[u8]>) -> Result<Option<PrivateKey>, Sw> {
+    let parts = dgis.range(dgi::RSA_CRT_FIRST..=dgi::RSA_CRT_LAST).map(|(_, part)| *part).collect::<Vec<_>>();
+    match <[&[u8]; 5]>::try_from(parts) {
+        Ok(parts) => PrivateKey::from_crt(parts).map(Some).ok_or(Sw::WRONG_DATA),
+        Err(parts) if parts.is_empty() => Ok(None),
+        Err(_) => Err(Sw::CONDITIONS_NOT_SATISFIED),
     }
 }
 
@@ -141,7 +226,12 @@ impl LogEntry {
 }
 
 impl Risk {
-    fn decode(content: &[u8]) -> Result<Self, Sw> {
+    fn decode(content: &[u8], application: Application) -> Result<Self, Sw> {
+        // What a module makes of the issuer application data is its scheme's.
+        let scheme = match application {
+            Application::Mastercard => Scheme::Mastercard,
+            Application::Visa => Scheme::Visa,
+        };
         let value = |tag: u32| tlv::find(content, Tag::new(tag));
         let [cvn] = array(value(0xC1)).ok_or(Sw::WRONG_DATA)?;
         let [derivation_key_index] = array(value(0xC2)).ok_or(Sw::WRONG_DATA)?;
@@ -149,13 +239,13 @@ impl Risk {
         let cumulative: [u8; 6] = array(value(0xC4)).ok_or(Sw::WRONG_DATA)?;
         let [log_options] = array(value(0xC6)).ok_or(Sw::WRONG_DATA)?;
         Ok(Self {
-            // This module makes M/Chip issuer application data only.
-            cvn: Cvn::find(cvn).filter(|cvn| cvn.scheme == Scheme::Mastercard).ok_or(Sw::WRONG_DATA)?,
+            cvn: Cvn::find(cvn).filter(|cvn| cvn.scheme == scheme).ok_or(Sw::WRONG_DATA)?,
             derivation_key_index,
             consecutive_offline_limit,
             cumulative_offline_limit: decimal(&cumulative).ok_or(Sw::WRONG_DATA)?,
             currency: array(value(0xC5)).ok_or(Sw::WRONG_DATA)?,
             logs_declined: log_options & 0x01 != 0,
+            qualifiers: array(value(0xC7)).unwrap_or_default(),
         })
     }
 }

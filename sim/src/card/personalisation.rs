@@ -88,7 +88,7 @@ impl Card {
         }
         let mut effective = registry::dgis(&self.nvm, round.slot).collect::<BTreeMap<u16, &[u8]>>();
         effective.extend(round.dgis.iter().map(|(dgi, content)| (*dgi, content.as_slice())));
-        let payment = Payment::decode(&effective, &applet.entry.aid)?;
+        let payment = Payment::decode(&effective, &applet.entry.aid, applet.entry.application)?;
         let activation =
             match (round.dgis.get(&dgi::ACTIVATABLE).map(|content| content.as_slice()), applet.entry.activation) {
                 (None, current) => current,
@@ -120,7 +120,7 @@ fn whole_data_grouping(bytes: &[u8]) -> Option<(u16, &[u8], usize)> {
 
 /// Decrypts and checks one data grouping by itself.
 fn accept(dgi: u16, content: &[u8], encrypted: bool, key: &AesKey) -> Result<Zeroizing<Vec<u8>>, Sw> {
-    let secret = matches!(dgi, dgi::DES_KEYS | dgi::RSA_PRIVATE_KEY | dgi::RSA_CRT_FIRST..=dgi::RSA_CRT_LAST);
+    let secret = matches!(dgi, dgi::DES_KEYS | dgi::RSA_CRT_FIRST..=dgi::RSA_CRT_LAST);
     if secret && !encrypted {
         return Err(Sw::WRONG_DATA);
     }
@@ -140,9 +140,14 @@ fn accept(dgi: u16, content: &[u8], encrypted: bool, key: &AesKey) -> Result<Zer
         return if whole { Ok(content) } else { Err(Sw::WRONG_DATA) };
     }
     match dgi {
-        dgi::FCI | dgi::PROCESSING_OPTIONS | dgi::DES_KEYS | dgi::KEY_CHECK_VALUES | dgi::RISK | dgi::ACTIVATABLE => {
-            Ok(content)
-        }
+        dgi::FCI
+        | dgi::FCI_CONTACTLESS
+        | dgi::PROCESSING_OPTIONS
+        | dgi::PROCESSING_OPTIONS_CONTACTLESS
+        | dgi::PROCESSING_OPTIONS_AUTHENTICATED
+        | dgi::KEY_CHECK_VALUES
+        | dgi::RISK
+        | dgi::ACTIVATABLE => Ok(content),
         _ if secret => Ok(content),
         // EMV CPS 1.1 table 8: an identifier the application does not know.
         _ => Err(Sw::REFERENCED_DATA_NOT_FOUND),

@@ -155,6 +155,8 @@ pub struct Module {
 pub enum Application {
     /// Mastercard-like, for kernel 2.
     Mastercard,
+    /// Visa-like, for kernel 3.
+    Visa,
 }
 
 impl KeySet {
@@ -183,10 +185,19 @@ impl Default for CardProfile {
             load_files: vec![LoadFile {
                 aid: assumed(hex(LOAD_FILE_AID), "category F: unregistered, invented"),
                 version: assumed(hex(&[0x01, 0x00]), "invented"),
-                modules: vec![Module {
-                    aid: assumed(hex(MODULE_AID_MASTERCARD), "category F: unregistered, invented"),
-                    application: Application::Mastercard,
-                }],
+                modules: vec![
+                    Module {
+                        aid: assumed(hex(MODULE_AID_MASTERCARD), "category F: unregistered, invented"),
+                        application: Application::Mastercard,
+                    },
+                    Module {
+                        aid: assumed(
+                            hex(MODULE_AID_VISA),
+                            "category F: unregistered, invented. Visa came to Xiaomi's bands with a later model only",
+                        ),
+                        application: Application::Visa,
+                    },
+                ],
             }],
             max_instances: assumed(
                 6,
@@ -253,6 +264,7 @@ impl Default for PpseProfile {
 
 const LOAD_FILE_AID: &[u8] = &[0xF0, 0x62, 0x61, 0x6E, 0x64, 0x72, 0x69, 0x67];
 const MODULE_AID_MASTERCARD: &[u8] = &[0xF0, 0x62, 0x61, 0x6E, 0x64, 0x72, 0x69, 0x67, 0x01];
+const MODULE_AID_VISA: &[u8] = &[0xF0, 0x62, 0x61, 0x6E, 0x64, 0x72, 0x69, 0x67, 0x02];
 
 fn hex(bytes: &[u8]) -> Hex {
     Hex(bytes.to_vec())

@@ -3,6 +3,7 @@
 use super::command::{require_class, require_no_data};
 use super::payment::LogEntry;
 use super::registry::{self, Applet};
+use super::session::Phase;
 use super::{Answer, Card};
 use crate::wire::apdu::{CApdu, RApdu};
 use crate::wire::sw::Sw;
@@ -29,8 +30,13 @@ impl ReadRecord {
 }
 
 impl Card {
-    pub(super) fn handle_read_record(&self, applet: &Applet, command: ReadRecord) -> Answer {
+    pub(super) fn handle_read_record(&self, applet: &Applet, phase: &Phase, command: ReadRecord) -> Answer {
         let payment = applet.payment.as_ref().ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
+        if let (Phase::Concluded(Some(related)), Some(dgi)) = (phase, payment.authentication_record)
+            && dgi == u16::from_be_bytes([command.sfi, command.record])
+        {
+            return Ok(RApdu::ok(super::qvsdc::authentication_record(*related)));
+        }
         let found = match payment.log {
             Some(log) if log.sfi == command.sfi => self.log_record(applet, log, command.record),
             _ => registry::dgi(&self.nvm, applet.slot, u16::from_be_bytes([command.sfi, command.record])),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::nvm::{Key, Nvm, PowerLost};
 use super::payment::Payment;
+use super::profile::Application;
 
 /// An application identifier, up to 16 bytes (ISO 7816-4 12.2.3).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -95,6 +96,8 @@ pub struct Entry {
     pub aid: Aid,
     /// AID of the module it was made from.
     pub module: Aid,
+    /// What that module is.
+    pub application: Application,
     /// Locked by SET STATUS.
     pub locked: bool,
     /// Contactless activation.
@@ -336,6 +339,6 @@ fn encode(value: &impl Serialize) -> Vec<u8> {
 fn load_applet(nvm: &Nvm, slot: u8) -> Option<Applet> {
     let entry: Entry = postcard::from_bytes(nvm.get(key(slot, ENTRY))?).ok()?;
     let counters = postcard::from_bytes(nvm.get(key(slot, COUNTERS))?).ok()?;
-    let payment = Payment::decode(&dgis(nvm, slot).collect(), &entry.aid).ok().map(Arc::new);
+    let payment = Payment::decode(&dgis(nvm, slot).collect(), &entry.aid, entry.application).ok().map(Arc::new);
     Some(Applet { slot, entry, counters, payment })
 }

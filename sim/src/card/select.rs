@@ -37,7 +37,7 @@ impl Card {
         if self.registry.card.life_cycle == TERMINATED || locked && target != Selected::SecurityDomain {
             return Err(Sw::FUNCTION_NOT_SUPPORTED);
         }
-        let answer = self.file_control_information(&target, locked);
+        let answer = self.file_control_information(interface, &target, locked);
         self.session_mut(interface).select(target);
         Ok(answer)
     }
@@ -86,7 +86,7 @@ impl Card {
             .chain(applets.map(|applet| (applet.entry.aid.as_bytes(), Selected::Applet(applet.slot, Phase::Selected))))
     }
 
-    fn file_control_information(&self, target: &Selected, locked: bool) -> RApdu {
+    fn file_control_information(&self, interface: Interface, target: &Selected, locked: bool) -> RApdu {
         match target {
             Selected::Nothing => RApdu::sw(Sw::OK),
             Selected::SecurityDomain => {
@@ -101,7 +101,9 @@ impl Card {
             }
             Selected::Ppse => RApdu::ok(self.ppse_fci()),
             Selected::Pse => RApdu::ok(super::pse::fci()),
-            Selected::Applet(slot, _) => self.registry.applet(*slot).map_or(RApdu::sw(Sw::NOT_FOUND), applet_fci),
+            Selected::Applet(slot, _) => {
+                self.registry.applet(*slot).map_or(RApdu::sw(Sw::NOT_FOUND), |applet| applet_fci(interface, applet))
+            }
         }
     }
 
@@ -121,10 +123,13 @@ pub(super) fn fci(name: &[u8], properties: &[u8]) -> alloc::vec::Vec<u8> {
         .finish()
 }
 
-fn applet_fci(applet: &Applet) -> RApdu {
+fn applet_fci(interface: Interface, applet: &Applet) -> RApdu {
     let Some(payment) = &applet.payment else {
         return RApdu::ok(fci(applet.entry.aid.as_bytes(), &[]));
     };
     // EMV 4.4 B1 12.3.2: a blocked application answers its FCI with 6283.
-    RApdu { data: payment.fci.clone(), sw: if applet.is_blocked() { Sw::SELECTED_FILE_DEACTIVATED } else { Sw::OK } }
+    RApdu {
+        data: payment.side(interface).fci.clone(),
+        sw: if applet.is_blocked() { Sw::SELECTED_FILE_DEACTIVATED } else { Sw::OK },
+    }
 }

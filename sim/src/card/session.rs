@@ -1,7 +1,9 @@
 //! What an interface remembers between two commands and loses with the field, the channel or power.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::crypto::Block;
 use super::personalisation::Round;
 use super::scp03::{Handshake, SecureChannel};
 use crate::wire::chain::{CommandChain, Pending};
@@ -47,8 +49,36 @@ pub enum Phase {
     Selected,
     /// GENERATE AC is expected; these were the PDOL's values.
     Initiated(Vec<u8>),
-    /// The cryptogram is out.
-    Done,
+    /// Over contacts: an ARQC is out, and the issuer's answer is expected.
+    Online(Box<Online>),
+    /// The last cryptogram is out. For Visa in the field with the card authentication related data (9F69) that its records
+    /// then have.
+    Concluded(Option<[u8; 7]>),
+}
+
+/// A contact transaction whose issuer is being asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Online {
+    /// What the terminal sent with GET PROCESSING OPTIONS.
+    pub pdol_values: Vec<u8>,
+    /// What it sent with the first GENERATE AC.
+    pub cdol1_values: Vec<u8>,
+    /// What the issuer answers.
+    pub arqc: Block,
+    /// Whether its answer came.
+    pub issuer: IssuerAuthentication,
+}
+
+/// Whether the issuer has proved itself to the card.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IssuerAuthentication {
+    /// Not asked for, or nothing came.
+    #[default]
+    NotPerformed,
+    /// Its cryptogram was right.
+    Passed,
+    /// It was wrong.
+    Failed,
 }
 
 /// Where the secure channel stands.
@@ -91,6 +121,8 @@ pub struct Session {
     pub round: Option<Round>,
     /// Entries of GET STATUS that are still to come.
     pub cursor: Option<Cursor>,
+    /// What the last cryptogram of this session covers; empty before one.
+    pub cryptogram_input: Vec<u8>,
 }
 
 impl Session {

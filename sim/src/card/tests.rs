@@ -981,3 +981,207 @@ fn the_contact_interface_has_a_directory_in_the_holders_order() {
     card.reset(Interface::Contact);
     assert_eq!(card.handle(Interface::Contact, &processing_options()).sw, Sw::CONDITIONS_NOT_SATISFIED);
 }
+
+// ---- signatures, and what contact readers do
+
+/// A card that signs, and may approve a little by itself.
+fn signing_card() -> Card {
+    signing(&Personalisation { signs: true, cvn: 0x14, ..Personalisation::default() })
+}
+
+fn value(answer: &RApdu, tag: crate::wire::tlv::Tag) -> Vec<u8> {
+    tlv::find_path(&answer.data, &[tag::TAG_77_RESPONSE_TEMPLATE_2, tag]).unwrap().to_vec()
+}
+
+/// CID, cryptogram and hash of the exchange out of a combined signature, whose own hash is right.
+fn signed_cryptogram(answer: &RApdu, unpredictable_number: &[u8]) -> (u8, [u8; 8], Vec<u8>) {
+    let message = recover(&value(answer, tag::TAG_9F4B_SDAD));
+    let (signed, hash) = message.split_at(106);
+    let expected = <sha1::Sha1 as sha1::Digest>::digest([signed, unpredictable_number].concat());
+    assert_eq!(hash, &expected[..]);
+    assert_eq!(signed[..4], [0x05, 0x01, 38, 8]);
+    (signed[12], signed[13..21].try_into().unwrap(), signed[21..41].to_vec())
+}
+
+/// The answer's data objects without the signature, which stands between 9F36 and 9F10.
+fn without_signature(answer: &RApdu) -> Vec<u8> {
+    let iad = value(answer, tag::TAG_9F10_IAD);
+    let (cid, atc) = (value(answer, tag::TAG_9F27_CID), value(answer, tag::TAG_9F36_ATC));
+    let iad_len = iad.len() as u8;
+    [&[0x9F, 0x27, 1][..], &cid, &[0x9F, 0x36, 2], &atc, &[0x9F, 0x10, iad_len], &iad].concat()
+}
+
+#[test]
+fn a_combined_signature_covers_cryptogram_decision_and_exchange() {
+    for (p1, cid) in [(0x90, 0x80), (0x50, 0x40)] {
+        let mut card = signing_card();
+        let purchase = Purchase::default();
+        let answer = tap(&mut card, &instance(1), &purchase, p1);
+        assert_eq!(answer.sw, Sw::OK);
+        assert_eq!(tlv::find_deep(&answer.data, tag::TAG_9F26_APPLICATION_CRYPTOGRAM), None);
+        let (signed_cid, cryptogram, exchange) = signed_cryptogram(&answer, &[1, 2, 3, 4]);
+        assert_eq!(signed_cid, cid);
+        let iad = value(&answer, tag::TAG_9F10_IAD);
+        assert_eq!(iad[3], 0x40, "the card verification results say that it is signed");
+        assert_eq!(cryptogram, cryptogram_of(&purchase, [0x3D, 0x80], 1, &iad));
+        // PDOL, CDOL1, answer.
+        let exchanged = [&[0, 0][..], &purchase.generate_ac(p1).data, &without_signature(&answer)].concat();
+        assert_eq!(exchange, <sha1::Sha1 as sha1::Digest>::digest(exchanged).to_vec());
+    }
+}
+
+#[test]
+fn a_decline_is_not_signed() {
+    let answer = tap(&mut signing_card(), &instance(1), &Purchase::default(), 0x10);
+    assert_eq!(tlv::find_deep(&answer.data, tag::TAG_9F4B_SDAD), None);
+    assert_eq!(value(&answer, tag::TAG_9F27_CID), [0x00]);
+}
+
+#[test]
+fn the_rsa_key_comes_whole_or_not_at_all() {
+    let (mut card, mut host) = opened();
+    host.send(&mut card, install(&instance(1)));
+    let dgis = Personalisation { signs: true, ..Personalisation::default() }.dgis(&host);
+    let attempt = |card: &mut Card, host: &mut Host, dgis: &[(u16, Vec<u8>, bool)]| {
+        assert_eq!(host.send(card, install_for_personalisation(&instance(1))).sw, Sw::OK);
+        blocks(dgis).into_iter().map(|block| host.send(card, block).sw).last().unwrap()
+    };
+    let without = dgis.iter().filter(|(dgi, ..)| *dgi != 0x8203).cloned().collect::<Vec<_>>();
+    assert_eq!(attempt(&mut card, &mut host, &without), Sw::CONDITIONS_NOT_SATISFIED);
+    let mut bare = dgis.clone();
+    bare.iter_mut().filter(|(dgi, ..)| *dgi == 0x8205).for_each(|dgi| dgi.2 = false);
+    assert_eq!(attempt(&mut card, &mut host, &bare), Sw::WRONG_DATA);
+    let mut foreign = dgis.clone();
+    let other = host.encrypt_key(&[0x55; 64]);
+    foreign.iter_mut().filter(|(dgi, ..)| *dgi == 0x8201).for_each(|dgi| dgi.1.clone_from(&other));
+    assert_eq!(attempt(&mut card, &mut host, &foreign), Sw::WRONG_DATA);
+    assert_eq!(attempt(&mut card, &mut host, &dgis), Sw::OK);
+}
+
+const CONTACT: Interface = Interface::Contact;
+
+/// A contact transaction up to its first cryptogram.
+fn inserted(p1: u8) -> (Card, RApdu) {
+    let mut card = signing_card();
+    assert_eq!(select(&mut card, CONTACT, &instance(1)).sw, Sw::OK);
+    assert_eq!(card.handle(CONTACT, &processing_options()).sw, Sw::OK);
+    let answer = card.handle(CONTACT, &Purchase::default().generate_ac(p1));
+    assert_eq!(answer.sw, Sw::OK);
+    (card, answer)
+}
+
+/// Response code, TVR, unpredictable number.
+fn second(p1: u8, response_code: &[u8; 2]) -> CApdu {
+    let data = [&response_code[..], &[0; 5], &[5, 6, 7, 8]].concat();
+    CApdu::new(0x80, 0xAE, p1, 0x00).with_data(data).with_ne(256)
+}
+
+/// What the issuer answers: ARPC under the session key, and the response code.
+fn issuer_authentication(arqc: [u8; 8]) -> Vec<u8> {
+    let cvn = cvn::Cvn::find(0x14).unwrap();
+    let key = cvn.session_key(&crypto::TdesKey::new(ICC_KEY), 1, [1, 2, 3, 4]);
+    [&cvn::arpc_1(&key, arqc, *b"00")[..], b"00"].concat()
+}
+
+fn external_authenticate(data: &[u8]) -> CApdu {
+    CApdu::new(0x00, 0x82, 0x00, 0x00).with_data(data)
+}
+
+#[test]
+fn a_contact_transaction_asks_the_issuer_and_approves() {
+    let (mut card, first) = inserted(0x80);
+    let arqc = value(&first, tag::TAG_9F26_APPLICATION_CRYPTOGRAM).try_into().unwrap();
+    assert_eq!(card.handle(CONTACT, &external_authenticate(&issuer_authentication(arqc))).sw, Sw::OK);
+    // Once per ARQC.
+    let again = external_authenticate(&issuer_authentication(arqc));
+    assert_eq!(card.handle(CONTACT, &again).sw, Sw::CONDITIONS_NOT_SATISFIED);
+    let answer = card.handle(CONTACT, &second(0x50, b"00"));
+    assert_eq!(answer.sw, Sw::OK);
+    let (cid, _, exchange) = signed_cryptogram(&answer, &[5, 6, 7, 8]);
+    assert_eq!(cid, 0x40);
+    // Second cryptogram TC, first ARQC; signed in the second, issuer authenticated.
+    assert_eq!(value(&answer, tag::TAG_9F10_IAD)[2..4], [0x60, 0x30]);
+    let sent = [&[0, 0][..], &Purchase::default().generate_ac(0x80).data, &second(0x50, b"00").data].concat();
+    let exchanged = [&sent[..], &without_signature(&answer)].concat();
+    assert_eq!(exchange, <sha1::Sha1 as sha1::Digest>::digest(exchanged).to_vec());
+    assert_eq!(card.handle(CONTACT, &second(0x40, b"00")).sw, Sw::CONDITIONS_NOT_SATISFIED);
+    assert_eq!(card.handle(CONTACT, &apdu("80 CA 9F 13 00")).data, [0x9F, 0x13, 2, 0, 1]);
+}
+
+#[test]
+fn a_false_issuer_is_declined() {
+    let (mut card, first) = inserted(0x80);
+    let arqc = value(&first, tag::TAG_9F26_APPLICATION_CRYPTOGRAM).try_into().unwrap();
+    let mut data = issuer_authentication(arqc);
+    data[0] ^= 1;
+    assert_eq!(card.handle(CONTACT, &external_authenticate(&data)).sw, Sw::AUTHENTICATION_FAILED);
+    let answer = card.handle(CONTACT, &second(0x40, b"00"));
+    assert_eq!(value(&answer, tag::TAG_9F27_CID), [0x00]);
+    assert_eq!(card.handle(CONTACT, &apdu("80 CA 9F 13 00")).data, [0x9F, 0x13, 2, 0, 0]);
+}
+
+#[test]
+fn where_nobody_could_be_asked_the_limits_hold() {
+    // 4.20 EUR are within them, 60.00 EUR are not.
+    for (amount, cid) in [(0x04, 0x40), (0x60, 0x00)] {
+        let mut card = signing_card();
+        select(&mut card, CONTACT, &instance(1));
+        card.handle(CONTACT, &processing_options());
+        let purchase = Purchase { amount: [0, 0, 0, 0, amount, 0x20], ..Purchase::default() };
+        card.handle(CONTACT, &purchase.generate_ac(0x80));
+        let answer = card.handle(CONTACT, &second(0x40, b"Y3"));
+        assert_eq!(value(&answer, tag::TAG_9F27_CID), [cid]);
+    }
+}
+
+#[test]
+fn no_second_cryptogram_follows_a_decision() {
+    for p1 in [0x00, 0x40] {
+        let (mut card, _) = inserted(p1);
+        assert_eq!(card.handle(CONTACT, &second(0x40, b"00")).sw, Sw::CONDITIONS_NOT_SATISFIED);
+        let data = external_authenticate(&[0; 10]);
+        assert_eq!(card.handle(CONTACT, &data).sw, Sw::CONDITIONS_NOT_SATISFIED);
+    }
+    let (mut card, _) = inserted(0x80);
+    assert_eq!(card.handle(CONTACT, &second(0x80, b"00")).sw, Sw::CONDITIONS_NOT_SATISFIED);
+    let short = CApdu::new(0x80, 0xAE, 0x40, 0x00).with_data(vec![0; 10]).with_ne(256);
+    assert_eq!(card.handle(CONTACT, &short).sw, Sw::WRONG_LENGTH);
+}
+
+#[test]
+fn a_card_proves_itself_over_contacts_with_its_own_key() {
+    let mut card = signing_card();
+    let internal = CApdu::new(0x00, 0x88, 0x00, 0x00).with_data(vec![9, 8, 7, 6]).with_ne(256);
+    select(&mut card, CONTACT, &instance(1));
+    assert_eq!(card.handle(CONTACT, &internal).sw, Sw::CONDITIONS_NOT_SATISFIED);
+    card.handle(CONTACT, &processing_options());
+    let answer = card.handle(CONTACT, &internal);
+    assert_eq!(answer.sw, Sw::OK);
+    let message = recover(tlv::find(&answer.data, tag::TAG_80_RESPONSE_TEMPLATE_1).unwrap());
+    let (signed, hash) = message.split_at(106);
+    assert_eq!(signed[..4], [0x05, 0x01, 9, 8]);
+    assert_eq!(hash, &<sha1::Sha1 as sha1::Digest>::digest([signed, &[9, 8, 7, 6]].concat())[..]);
+    let short = CApdu::new(0x00, 0x88, 0x00, 0x00).with_data(vec![9, 8, 7]).with_ne(256);
+    assert_eq!(card.handle(CONTACT, &short).sw, Sw::WRONG_LENGTH);
+    // There is no PIN in the card.
+    assert_eq!(sw(&mut card, CONTACT, "00 20 00 80 08 24 12 34 FF FF FF FF FF"), 0x6D00);
+    assert_eq!(sw(&mut card, CONTACT, "80 CA 9F 17 00"), 0x6A88);
+    // Not in the field, and not without a key.
+    select(&mut card, CONTACTLESS, &instance(1));
+    card.handle(CONTACTLESS, &processing_options());
+    assert_eq!(card.handle(CONTACTLESS, &internal).sw, Sw::INS_NOT_SUPPORTED);
+    let mut without = activated(1);
+    select(&mut without, CONTACT, &instance(1));
+    without.handle(CONTACT, &processing_options());
+    assert_eq!(without.handle(CONTACT, &internal).sw, Sw::CONDITIONS_NOT_SATISFIED);
+}
+
+#[test]
+fn the_card_can_say_what_its_last_cryptogram_covers() {
+    let mut card = activated(1);
+    tap(&mut card, &instance(1), &Purchase::default(), 0x80);
+    let input = card.cryptogram_input(CONTACTLESS).to_vec();
+    assert_eq!(input[..6], Purchase::default().amount);
+    card.reset(CONTACTLESS);
+    assert!(card.cryptogram_input(CONTACTLESS).is_empty());
+}
