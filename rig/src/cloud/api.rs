@@ -376,6 +376,8 @@ pub struct AuthorisationReply {
     pub issuer_authentication_data: Option<Vec<u8>>,
     /// Why, in the bank's words.
     pub reason: AuthorisationReason,
+    /// When the cryptogram does not match: what the issuer computed it over, before padding. No key is in it.
+    pub cryptogram_input: Option<Vec<u8>>,
 }
 
 /// Why the issuer decided as it did.

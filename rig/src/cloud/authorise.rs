@@ -30,7 +30,7 @@ impl Bank {
         };
         let session_key = match check_cryptogram(card, request, &data) {
             Ok(session_key) => session_key,
-            Err(reason) => return refuse(reason),
+            Err((reason, input)) => return AuthorisationReply { cryptogram_input: input, ..refuse(reason) },
         };
         let reason = self.decide(key, request, &data);
         let arc = response_code(reason);
@@ -41,7 +41,7 @@ impl Bank {
         };
         let answer = cvn.issuer_authentication_data(&master, &session_key, data.cryptogram, arc);
         self.book(key, &data, approved, unix_us.saturating_add_unsigned(now.as_micros()) / 1_000_000);
-        AuthorisationReply { approved, arc, issuer_authentication_data: Some(answer), reason }
+        AuthorisationReply { approved, arc, issuer_authentication_data: Some(answer), reason, cryptogram_input: None }
     }
 
     /// Everything but the cryptogram.
@@ -96,26 +96,27 @@ impl Bank {
     }
 }
 
-/// Whether the cryptogram is the card's, over this payment; answers the session key.
+/// Whether the cryptogram is the card's, over this payment; answers the session key, or why not and what it was computed over.
 // EMV 4.4 B2 8.1, B4 12.2
 fn check_cryptogram(
     card: &BankCard,
     request: &Authorisation,
     data: &ChipData<'_>,
-) -> Result<TdesKey, AuthorisationReason> {
+) -> Result<TdesKey, (AuthorisationReason, Option<Vec<u8>>)> {
+    let invalid = (AuthorisationReason::ChipDataInvalid, None);
     let cvn = card.product.cvn;
-    let identifiers = cvn.identifiers(data.signed.iad).ok_or(AuthorisationReason::ChipDataInvalid)?;
+    let Some(identifiers) = cvn.identifiers(data.signed.iad) else { return Err(invalid) };
     let known = identifiers == (card.product.dki, cvn.byte());
     let sequence = request.pan_sequence.unwrap_or(0) == card.product.psn;
     // EMV 4.4 B3 table 15: 10 in the top bits is an ARQC
     let asks_online = data.cryptogram_information & 0xC0 == 0x80 && cvn.is_arqc(data.signed.iad);
     if !known || !sequence || !asks_online {
-        return Err(AuthorisationReason::ChipDataInvalid);
+        return Err(invalid);
     }
-    let input = cvn.input(&data.signed).ok_or(AuthorisationReason::ChipDataInvalid)?;
+    let Some(input) = cvn.input(&data.signed) else { return Err(invalid) };
     let session_key = cvn.session_key(&card.token.keys.ac, &data.signed);
     if cvn.cryptogram(&session_key, &input) != data.cryptogram {
-        return Err(AuthorisationReason::CryptogramWrong);
+        return Err((AuthorisationReason::CryptogramWrong, Some(input)));
     }
     Ok(session_key)
 }
@@ -186,7 +187,8 @@ fn decimal(digits: &[u8]) -> u64 {
 }
 
 const fn refuse(reason: AuthorisationReason) -> AuthorisationReply {
-    AuthorisationReply { approved: false, arc: response_code(reason), issuer_authentication_data: None, reason }
+    let arc = response_code(reason);
+    AuthorisationReply { approved: false, arc, issuer_authentication_data: None, reason, cryptogram_input: None }
 }
 
 /// Authorisation response code.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use band_sim::band::profile::BandProfile;
 use band_sim::band::{Band, Button, Input as BandInput, Memory, Output as BandOutput};
+use band_sim::card::Interface;
 use band_sim::rng::Rng;
 use band_sim::time::Instant;
 use band_sim::wire::gatt::CharacteristicId;
@@ -654,6 +655,10 @@ impl World {
             Arrival::Authorise(request) => {
                 let reply = self.cloud.authorise(self.now, &request);
                 self.recorder.authorisation(self.now, &request, &reply);
+                if let Some(issuers) = &reply.cryptogram_input {
+                    let cards = self.band.card().cryptogram_input(Interface::Contactless);
+                    self.recorder.cryptogram_inputs(self.now, cards, issuers);
+                }
                 self.last_authorisation = Some(reply.reason);
                 self.later(self.network, Arrival::ToTerminal(TerminalInput::Online(Some(reply))));
             }

@@ -7,6 +7,7 @@ use band_sim::band::{BandEvent, Display};
 use band_sim::time::Instant;
 use band_sim::wire::frame::nfc_channel::{Assembler, Framing, Notification, Request};
 use band_sim::wire::gatt::CharacteristicId;
+use band_sim::wire::hex::Hex;
 use serde::Serialize;
 
 use crate::cloud::Cloud;
@@ -168,6 +169,18 @@ impl Recorder {
                 .text(&format!("{} {}", String::from_utf8_lossy(&reply.arc), shown(&reply.reason)))
                 .into_owned(),
         });
+    }
+
+    /// Both sides of a cryptogram that does not match: what the card computed it over, and what the issuer did.
+    pub fn cryptogram_inputs(&mut self, now: Instant, cards: &[u8], issuers: &[u8]) {
+        let hex = |bytes: &[u8]| Hex(bytes.to_vec()).to_string();
+        for (who, input) in [("card", cards), ("bank", issuers)] {
+            let text = format!("the cryptogram does not match; the {who} computed it over {}", hex(input));
+            self.trace(now, |masker| Kind::Terminal {
+                step: "cryptogram".into(),
+                text: masker.text(&text).into_owned(),
+            });
+        }
     }
 
     /// A message of the bank. Its code is the holder's to know: it is shown, it is worthless after the case.

@@ -54,6 +54,7 @@ fn approval() -> AuthorisationReply {
         arc: *b"00",
         issuer_authentication_data: None,
         reason: AuthorisationReason::Approved,
+        cryptogram_input: None,
     }
 }
 
