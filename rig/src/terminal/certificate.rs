@@ -39,12 +39,22 @@ impl PublicKey {
         if signature.len() != self.modulus_bytes {
             return Err(format!("{} bytes where the key has {}", signature.len(), self.modulus_bytes));
         }
-        let message = BigUint::from_bytes_be(signature).modpow(&self.exponent, &self.modulus).to_bytes_be();
+        let message = self.raise(&BigUint::from_bytes_be(signature)).to_bytes_be();
         // The header 6A is the first byte, so a message with leading zeros is none.
         match message.as_slice() {
             [0x6A, body @ .., 0xBC] if message.len() == self.modulus_bytes => Ok(body.to_vec()),
             _ => Err("it was not made with the key that belongs to it".into()),
         }
+    }
+}
+
+impl PublicKey {
+    /// To the public power. The third one is two products, many times faster than the general way.
+    fn raise(&self, number: &BigUint) -> BigUint {
+        if self.exponent == BigUint::from(3_u8) {
+            return number * number % &self.modulus * number % &self.modulus;
+        }
+        number.modpow(&self.exponent, &self.modulus)
     }
 }
 

@@ -6,7 +6,7 @@ use band_sim::wire::dol::Dol;
 use band_sim::wire::tag;
 
 use super::action_analysis::Request;
-use super::config::OtherInterface;
+use super::config::{Connectivity, OtherInterface};
 use super::gpo::only_object;
 use super::io::{Outcome, Step};
 use super::transaction::{Application, Decision, Next, Pending, Secret, Stop, Transaction};
@@ -154,6 +154,9 @@ fn conclude(transaction: &mut Transaction, cryptogram: Cryptogram) -> Decision<N
     }
     match cryptogram {
         Cryptogram::Tc => Err(Stop::end(Outcome::Approved, "card and terminal agreed offline")),
+        Cryptogram::Arqc if transaction.config.connectivity == Connectivity::OfflineOnly => {
+            Err(Stop::end(Outcome::Declined, "the card wants to go online, and the terminal has no line"))
+        }
         Cryptogram::Arqc => online::begin(transaction),
         Cryptogram::Aac => Err(refusal(transaction)),
     }
