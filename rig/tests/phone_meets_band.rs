@@ -16,6 +16,7 @@ use band_sim::wire::tag::TAG_9F7F_CPLC;
 use band_sim::wire::tlv;
 use bandrig::cloud::api::{AccountId, CardId, CardState, OtpMethod, Refusal};
 use bandrig::cloud::bank::BankSettings;
+use bandrig::cloud::certificates::CardKeys;
 use bandrig::cloud::pairing::PairingKey;
 use bandrig::cloud::scp03_host::{AesKey, IsdKeys};
 use bandrig::cloud::unit::UnitRecord;
@@ -83,6 +84,7 @@ fn cloud_for(profile: &BandProfile, band: &Band, bank: BankSettings) -> Cloud {
     let config = CloudConfig {
         accounts: serde_yaml::from_str(&fixture("accounts.yaml")).expect("accounts"),
         products: ["mastercard-debit", "mastercard-credit"].map(product).into(),
+        card_keys: CardKeys::default(),
         bank,
         units: vec![UnitRecord { cplc, keys, scp03_i: domain.scp03_i.value.0 }],
         pairing_key: PairingKey::from_pem(&fixture("keys/pairing.pem")).expect("key"),

@@ -37,7 +37,9 @@ fn fixture(path: &str) -> String {
 }
 
 fn terminal(name: &str) -> TerminalConfig {
-    serde_yaml::from_str(&fixture(&format!("terminals/{name}.yaml"))).unwrap()
+    let mut terminal: TerminalConfig = serde_yaml::from_str(&fixture(&format!("terminals/{name}.yaml"))).unwrap();
+    terminal.ca_public_keys = serde_yaml::from_str(&fixture("keys/authorities.yaml")).unwrap();
+    terminal
 }
 
 impl World {
@@ -51,6 +53,7 @@ impl World {
         let config = CloudConfig {
             accounts: serde_yaml::from_str(&fixture("accounts.yaml")).unwrap(),
             products: products.iter().map(product).collect(),
+            card_keys: serde_yaml::from_str(&fixture("keys/issuers.yaml")).unwrap(),
             bank: BankSettings::default(),
             units: vec![unit_record(&profile, &cplc)],
             pairing_key: PairingKey::from_pem(&fixture("keys/pairing.pem")).unwrap(),
@@ -156,7 +159,7 @@ fn a_band_pays_everywhere_as_the_settings_of_the_shop_demand() {
         ("supermarket-uah", 10_000, Outcome::Approved, Cvm::None),
         ("signature-shop", 3000, Outcome::Approved, Cvm::Signature),
         ("no-cdcvm", 20_000, Outcome::Approved, Cvm::None),
-        // No line, and nothing that would prove the card genuine without one.
+        // No line, and a card that may decide nothing alone.
         ("petrol-pump", 3000, Outcome::Declined, Cvm::None),
     ];
     let mut world = World::new(&["mastercard-debit"]);
@@ -165,6 +168,70 @@ fn a_band_pays_everywhere_as_the_settings_of_the_shop_demand() {
     for (name, amount, outcome, cvm) in cases {
         let receipt = world.tap(&terminal(name), amount, "4315");
         assert_eq!((receipt.outcome, receipt.cvm), (outcome, cvm), "{name} {amount}: {receipt}");
+    }
+}
+
+#[test]
+fn a_visa_band_pays_everywhere_as_the_settings_of_the_shop_demand() {
+    let cases = [
+        ("corner-shop", 420, Outcome::Approved, Cvm::None),
+        // Kernel 3 has an outcome of its own for no verification in common.
+        ("corner-shop", 5001, Outcome::Declined, Cvm::Failed),
+        ("restaurant", 4999, Outcome::Approved, Cvm::None),
+        ("restaurant", 5001, Outcome::Approved, Cvm::OnlinePin),
+        ("transit-gate", 280, Outcome::Approved, Cvm::None),
+        ("signature-shop", 3000, Outcome::Approved, Cvm::Signature),
+        // No line, and a card that may decide nothing alone.
+        ("petrol-pump", 3000, Outcome::Declined, Cvm::None),
+    ];
+    for product in ["visa-debit", "visa-platinum"] {
+        let mut world = World::new(&[product]);
+        let card = world.add(product);
+        world.activate(&card);
+        let pin = if product == "visa-debit" { "5161" } else { "7383" };
+        for (name, amount, outcome, cvm) in cases {
+            let receipt = world.tap(&terminal(name), amount, pin);
+            assert_eq!((receipt.outcome, receipt.cvm), (outcome, cvm), "{product} {name} {amount}: {receipt}");
+        }
+    }
+}
+
+#[test]
+fn a_card_with_offline_limits_pays_without_a_line_until_they_are_reached() {
+    for product in ["mastercard-prepaid", "visa-credit"] {
+        let mut world = World::new(&[product]);
+        let card = world.add(product);
+        world.activate(&card);
+        let mut pay = |amount| {
+            let receipt = world.tap(&terminal("petrol-pump"), amount, "");
+            (receipt.outcome, receipt.online, receipt.to_string())
+        };
+        for amount in [1000, 2000] {
+            let (outcome, online, receipt) = pay(amount);
+            assert_eq!((outcome, online), (Outcome::Approved, false), "{product} {amount}: {receipt}");
+        }
+        // 50.00 EUR in sum would be exceeded.
+        assert_eq!(pay(2001).0, Outcome::Declined, "{product}");
+        assert_eq!(pay(2000).0, Outcome::Approved, "{product}");
+        // The fourth in a row.
+        assert_eq!(pay(1).0, Outcome::Declined, "{product}");
+    }
+}
+
+#[test]
+fn a_terminal_that_authenticates_online_payments_sees_what_a_card_signed() {
+    for product in ["mastercard-credit", "visa-debit"] {
+        let mut world = World::new(&[product]);
+        let card = world.add(product);
+        world.activate(&card);
+        let mut careful = terminal("corner-shop");
+        careful.kernels.kernel_3.as_mut().unwrap().oda_for_online_authorisation = true;
+        let receipt = world.tap(&careful, 420, "");
+        assert_eq!((receipt.outcome, receipt.online), (Outcome::Approved, true), "{product}: {receipt}");
+        // Another authority under the same index: the chain does not hold.
+        careful.ca_public_keys.iter_mut().for_each(|key| key.modulus.0[5] ^= 0x10);
+        let receipt = world.tap(&careful, 420, "");
+        assert_ne!(receipt.outcome, Outcome::Approved, "{product}: {receipt}");
     }
 }
 

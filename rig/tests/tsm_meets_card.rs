@@ -79,6 +79,7 @@ impl Bench {
         let config = CloudConfig {
             accounts: serde_yaml::from_str(&fixture("accounts.yaml")).expect("accounts"),
             products: names.map(product).collect(),
+            card_keys: serde_yaml::from_str(&fixture("keys/issuers.yaml")).expect("keys"),
             bank,
             units: vec![UnitRecord { cplc: Hex(cplc.clone()), keys, scp03_i: domain.scp03_i.value.0 }],
             pairing_key: PairingKey::from_pem(&fixture("keys/pairing.pem")).expect("key"),
@@ -336,6 +337,24 @@ fn a_card_is_added_activated_paid_with_and_removed() {
     bench.remove(&card);
     assert!(bench.card.applets().is_empty() && bench.cards().is_empty());
     assert_eq!(bench.pay(100), None);
+}
+
+#[test]
+fn a_cryptogram_that_does_not_match_shows_what_both_sides_computed_it_over() {
+    let mut bench = Bench::new();
+    bench.active("mastercard-credit");
+    let mut tap = bench.tap(420).expect("activated");
+    let at = tap.request.chip_data.windows(3).position(|part| part == [0x9F, 0x02, 0x06]).expect("amount") + 3;
+    tap.request.chip_data[at + 5] = 0x99;
+    let reply = bench.authorise(&tap);
+    assert_eq!(reply.reason, AuthorisationReason::CryptogramWrong);
+    let issuers = reply.cryptogram_input.expect("shown");
+    let cards = bench.card.cryptogram_input(Interface::Contactless);
+    let differs: Vec<usize> = (0..cards.len()).filter(|at| cards[*at] != issuers[*at]).collect();
+    assert_eq!((cards.len(), issuers.len(), differs), (issuers.len(), cards.len(), vec![5]), "only the amount");
+    tap.request.chip_data[at + 5] = 0x20;
+    let reply = bench.authorise(&tap);
+    assert_eq!((reply.reason, reply.cryptogram_input), (AuthorisationReason::Approved, None));
 }
 
 #[test]

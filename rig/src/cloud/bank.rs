@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::AccountRecord;
 use super::api::{AccountId, AppVersion, BankEntry, CardId, CardState, CardView, OtpMethod, Refusal, Sms};
+use super::certificates::CardKeys;
 use super::code::{CodeRules, Codes};
 use super::perso::Token;
 use super::product::{Admission, CardProduct, Pan};
@@ -176,6 +177,7 @@ impl BankCard {
 pub(super) struct Bank {
     pub(super) settings: BankSettings,
     products: BTreeMap<String, Arc<CardProduct>>,
+    pub(super) card_keys: CardKeys,
     cards: BTreeMap<CardKey, BankCard>,
     by_number: BTreeMap<Pan, CardKey>,
     dead: VecDeque<CardKey>,
@@ -188,10 +190,11 @@ pub(super) struct Bank {
 }
 
 impl Bank {
-    pub(super) fn new(settings: BankSettings, products: Vec<CardProduct>, rng: &Rng) -> Self {
+    pub(super) fn new(settings: BankSettings, products: Vec<CardProduct>, card_keys: CardKeys, rng: &Rng) -> Self {
         Self {
             settings,
             products: products.into_iter().map(|product| (product.name.clone(), Arc::new(product))).collect(),
+            card_keys,
             cards: BTreeMap::new(),
             by_number: BTreeMap::new(),
             dead: VecDeque::new(),
@@ -493,7 +496,7 @@ mod tests {
 
     fn bank() -> Bank {
         let products = fixtures::PRODUCTS.map(fixtures::product).to_vec();
-        Bank::new(BankSettings::default(), products, &Rng::new(3))
+        Bank::new(BankSettings::default(), products, fixtures::card_keys(), &Rng::new(3))
     }
 
     fn issue(bank: &mut Bank) -> CardKey {

@@ -5,7 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::crypto::{Block, Padding, TdesKey, arpc_method_1, arpc_method_2, common_session_key, retail_mac};
+use super::crypto::{
+    Block, Padding, TdesKey, arpc_method_1, arpc_method_2, card_master_key, card_master_key_option_a,
+    common_session_key, retail_mac,
+};
 
 /// A cryptogram version number, written in hex as on the wire. Table: facts/emv.md 3.7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +80,17 @@ impl CryptogramVersion {
         match (self.is_visa(), iad) {
             (false, [dki, cvn, ..]) | (true, [0x06, dki, cvn, ..]) => Some((*dki, *cvn)),
             _ => None,
+        }
+    }
+
+    /// The card's master key of an issuer's, for a card with this number and sequence number: option A, or option B, which differs
+    /// for numbers of more than 16 digits.
+    // facts/emv.md 3.7, column MK
+    #[must_use]
+    pub fn card_master_key(self, issuer: &TdesKey, pan: &str, psn: u8) -> TdesKey {
+        match self {
+            Self::Visa18 | Self::Visa22 => card_master_key(issuer, pan, psn),
+            _ => card_master_key_option_a(issuer, pan, psn),
         }
     }
 
@@ -206,7 +220,6 @@ impl<'de> Deserialize<'de> for CryptogramVersion {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloud::crypto::card_master_key_option_a;
     use band_sim::wire::hex::Hex;
 
     fn bytes(hex: &str) -> Vec<u8> {

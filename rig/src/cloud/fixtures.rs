@@ -5,6 +5,7 @@ use band_sim::wire::hex::Hex;
 
 use super::account::AccountRecord;
 use super::bank::BankSettings;
+use super::certificates::CardKeys;
 use super::pairing::PairingKey;
 use super::product::CardProduct;
 use super::scp03_host::{AesKey, IsdKeys};
@@ -13,7 +14,7 @@ use super::warranty::WarrantyRegistry;
 use super::{Cloud, CloudConfig};
 
 /// All card products, those that no bank admits last.
-pub(super) const PRODUCTS: [&str; 10] = [
+pub(super) const PRODUCTS: [&str; 13] = [
     "mastercard-debit",
     "mastercard-credit",
     "mastercard-prepaid",
@@ -22,6 +23,9 @@ pub(super) const PRODUCTS: [&str; 10] = [
     "mastercard-travel",
     "mastercard-gold",
     "mastercard-pocket-money",
+    "visa-debit",
+    "visa-credit",
+    "visa-platinum",
     "not-supported",
     "blacklisted",
 ];
@@ -44,6 +48,10 @@ pub(super) fn pairing_key() -> PairingKey {
     PairingKey::from_pem(&read("keys/pairing.pem")).expect("pairing key")
 }
 
+pub(super) fn card_keys() -> CardKeys {
+    serde_yaml::from_str(&read("keys/issuers.yaml")).expect("card keys")
+}
+
 pub(super) fn warranty() -> WarrantyRegistry {
     serde_yaml::from_str(&read("warranty/registry.yaml")).expect("warranty registry")
 }
@@ -55,6 +63,7 @@ pub(super) fn cloud(bank: BankSettings) -> Cloud {
     let config = CloudConfig {
         accounts: accounts(),
         products: PRODUCTS.map(product).to_vec(),
+        card_keys: card_keys(),
         bank,
         units: vec![UnitRecord { cplc: Hex(vec![7; 42]), keys, scp03_i: 0x71 }],
         pairing_key: pairing_key(),

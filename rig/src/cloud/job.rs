@@ -267,7 +267,8 @@ impl Job {
             self.stage = Stage::Installing { channel, sent };
             return Ok(Progress::Next(commands));
         }
-        let groupings = perso::personalisation(&product, &added.token, &context.unit.record.keys.dek);
+        let groupings =
+            perso::personalisation(&product, &added.token, &context.bank.card_keys, &context.unit.record.keys.dek);
         let round = perso::store_data(&groupings, channel.max_data());
         batch.personalise(&mut channel, &instance, round);
         Ok(self.last(batch, Some(channel)))

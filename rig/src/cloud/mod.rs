@@ -20,6 +20,7 @@ pub mod account;
 pub mod api;
 mod authorise;
 pub mod bank;
+pub mod certificates;
 pub mod code;
 pub mod crypto;
 pub mod cvn;
@@ -45,6 +46,7 @@ use api::{
     Refusal, Reply, Request, ScriptAnswer, Sms, Unit,
 };
 use bank::{Bank, BankSettings, CardKey, Phase};
+use certificates::CardKeys;
 use job::{Context, Job, Progress, Task};
 use pairing::PairingKey;
 use product::CardProduct;
@@ -60,6 +62,8 @@ pub struct CloudConfig {
     pub accounts: Vec<AccountRecord>,
     /// The card products of the bank.
     pub products: Vec<CardProduct>,
+    /// The keys that the cards' offline data authentication rests on; `CardKeys::default()` for cards without it.
+    pub card_keys: CardKeys,
     /// The bank's rules.
     pub bank: BankSettings,
     /// The secure elements it has keys for.
@@ -93,7 +97,7 @@ impl Cloud {
         let units = config.units.into_iter();
         Self {
             accounts: Accounts::new(config.accounts),
-            bank: Bank::new(config.bank, config.products, &rng),
+            bank: Bank::new(config.bank, config.products, config.card_keys, &rng),
             units: units
                 .filter_map(|record| Some((Cplc::try_from(&*record.cplc).ok()?, UnitState::new(record))))
                 .collect(),

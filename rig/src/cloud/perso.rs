@@ -5,8 +5,9 @@ use band_sim::wire::dol::Dol;
 use band_sim::wire::tag::*;
 use band_sim::wire::tlv::{Tag, Writer};
 
-use super::crypto::{TdesKey, card_master_key_option_a};
-use super::product::{CardProduct, IssuerKeys, Pan};
+use super::certificates::{CardCertificate, CardKeys};
+use super::crypto::TdesKey;
+use super::product::{CardProduct, IssuerKeys, Pan, Scheme};
 use super::scp03_host::AesKey;
 
 /// A payment token: the number in the band that stands for the one on the plastic card.
@@ -23,7 +24,7 @@ pub(super) struct Token {
 impl Token {
     /// The token of this number: derives its keys.
     pub(super) fn new(product: &CardProduct, number: Pan, par: String) -> Self {
-        let derive = |issuer: &TdesKey| card_master_key_option_a(issuer, number.digits(), product.psn);
+        let derive = |issuer: &TdesKey| product.cvn.card_master_key(issuer, number.digits(), product.psn);
         let keys =
             IssuerKeys { ac: derive(&product.keys.ac), smi: derive(&product.keys.smi), smc: derive(&product.keys.smc) };
         Self { number, par, keys }
@@ -41,22 +42,43 @@ pub(super) struct DataGrouping {
 }
 
 /// The first round of a token: everything but the holder's confirmation.
-pub(super) fn personalisation(product: &CardProduct, token: &Token, dek: &AesKey) -> Vec<DataGrouping> {
+pub(super) fn personalisation(
+    product: &CardProduct,
+    token: &Token,
+    card_keys: &CardKeys,
+    dek: &AesKey,
+) -> Vec<DataGrouping> {
+    let certificate = certify(product, token, card_keys);
     let IssuerKeys { ac, smi, smc } = &token.keys;
     let keys = [ac, smi, smc].map(|key| *key.bytes()).concat();
     let check_values = [ac, smi, smc].map(TdesKey::check_value).concat();
-    let mut groupings = vec![
-        DataGrouping { tag: 0x8000, content: dek.encrypt_sensitive(&keys), encrypted: true },
-        plain(0x9000, check_values),
-    ];
-    groupings.extend(records(product, token).into_iter().map(|(sfi, record, content)| {
+    let secret = |tag, content: &[u8]| DataGrouping { tag, content: dek.encrypt_sensitive(content), encrypted: true };
+    let mut groupings = vec![secret(0x8000, &keys)];
+    // EMV CPS 1.1 table 14: the card's RSA key, 8201 to 8205.
+    let private_key = certificate.iter().flat_map(|certificate| &certificate.private_key.0);
+    groupings.extend((0x8201..).zip(private_key).map(|(tag, part)| secret(tag, part)));
+    groupings.push(plain(0x9000, check_values));
+    groupings.extend(records(product, token, certificate.as_ref()).into_iter().map(|(sfi, record, content)| {
         let tag = u16::from_be_bytes([sfi, record]);
         plain(tag, Writer::new().put(TAG_70_RECORD_TEMPLATE, content).finish())
     }));
-    groupings.push(plain(0x9102, fci_proprietary(product)));
-    groupings.push(plain(0x9104, processing_options(product, token)));
+    groupings.push(plain(0x9102, fci_proprietary(product, None)));
+    if product.scheme == Scheme::Visa {
+        groupings.push(plain(0x9103, fci_proprietary(product, Some(quick_objects()))));
+    }
+    groupings.extend(
+        processing_options(product, token, certificate.is_some()).into_iter().map(|(tag, content)| plain(tag, content)),
+    );
     groupings.push(plain(0xA001, risk_parameters(product)));
     groupings
+}
+
+/// The card's certificate over its signed record and the interchange profile.
+// EMV 4.4 B3 10.3: content of the record's template, then what the tag list (9F4A) names
+fn certify(product: &CardProduct, token: &Token, card_keys: &CardKeys) -> Option<CardCertificate> {
+    let mut signed = signed_record(product, token);
+    signed.extend(interchange_profile(product.scheme, true));
+    card_keys.certify(product.scheme, &token.number, &product.expiry, &signed)
 }
 
 /// The round that lets an instance pay, or takes it away (`A0FF`, assumed).
@@ -75,7 +97,7 @@ pub(super) fn store_data(groupings: &[DataGrouping], max_data: usize) -> Vec<CAp
         match blocks.last_mut() {
             Some(block) if block.takes(grouping, bytes.len(), max_data) => block.data.extend_from_slice(&bytes),
             _ => {
-                let shared = !grouping.encrypted && bytes.len() <= max_data;
+                let shared = bytes.len() <= max_data;
                 let cut = bytes.chunks(max_data.max(1));
                 blocks.extend(cut.map(|part| Block { encrypted: grouping.encrypted, shared, data: part.to_vec() }));
             }
@@ -94,14 +116,14 @@ pub(super) fn store_data(groupings: &[DataGrouping], max_data: usize) -> Vec<CAp
 /// The data of one STORE DATA.
 struct Block {
     encrypted: bool,
-    /// Holds whole groupings in the clear, so others may join.
+    /// Holds whole groupings, so others of their kind may join.
     shared: bool,
     data: Vec<u8>,
 }
 
 impl Block {
     const fn takes(&self, grouping: &DataGrouping, bytes: usize, max_data: usize) -> bool {
-        self.shared && !grouping.encrypted && self.data.len() + bytes <= max_data
+        self.shared && self.encrypted == grouping.encrypted && self.data.len() + bytes <= max_data
     }
 }
 
@@ -146,11 +168,83 @@ fn card_risk_objects() -> Dol {
     ])
 }
 
-/// Records: SFI, number, content of the template. SFI 2 record 1 is what offline data authentication will sign.
+/// What the terminal sends with the second GENERATE AC, over contacts: the issuer's answer, what has changed since the first one.
+/// Visa's issuer answers in EXTERNAL AUTHENTICATE instead.
+// EMV 4.4 B3 5.4
+fn second_card_risk_objects(scheme: Scheme) -> Dol {
+    let issuer = (TAG_91_ISSUER_AUTHENTICATION_DATA, 10);
+    let objects = [(TAG_8A_ARC, 2), (TAG_95_TVR, 5), (TAG_9F37_UNPREDICTABLE_NUMBER, 4)];
+    Dol::new((scheme == Scheme::Mastercard).then_some(issuer).into_iter().chain(objects).collect::<Vec<_>>())
+}
+
+/// What a Visa card needs to decide and sign within GET PROCESSING OPTIONS: the terminal's qualifiers, what the cryptogram covers,
+/// and the time for the log.
+// C-3 5.2; facts/emv.md 3.7
+fn quick_objects() -> Dol {
+    Dol::new(vec![
+        (TAG_9F66_TTQ, 4),
+        (TAG_9F02_AMOUNT_AUTHORISED, 6),
+        (TAG_9F03_AMOUNT_OTHER, 6),
+        (TAG_9F1A_TERMINAL_COUNTRY_CODE, 2),
+        (TAG_95_TVR, 5),
+        (TAG_5F2A_TRANSACTION_CURRENCY_CODE, 2),
+        (TAG_9A_TRANSACTION_DATE, 3),
+        (TAG_9C_TRANSACTION_TYPE, 1),
+        (TAG_9F37_UNPREDICTABLE_NUMBER, 4),
+        (TAG_9F21_TRANSACTION_TIME, 3),
+    ])
+}
+
+/// Records: SFI, number, content of the template. SFI 1 is track 2; SFI 2 record 1 is what the card's certificate covers, records
+/// 2 and 3 are the certificates; SFI 3 is about the token; SFI 4 is for contact readers; SFI 5 is where a Visa card puts what its
+/// signature covers.
 // EMV 4.4 B3 7.2 tables 33 and 34; facts/emv.md 3.6 for the token's own objects
-fn records(product: &CardProduct, token: &Token) -> Vec<(u8, u8, Vec<u8>)> {
+fn records(product: &CardProduct, token: &Token, certificate: Option<&CardCertificate>) -> Vec<(u8, u8, Vec<u8>)> {
     let track2 = Writer::new().put(TAG_57_TRACK_2_EQUIVALENT_DATA, track2(product, token)).finish();
-    let signed = Writer::new()
+    let other = Writer::new()
+        .put(TAG_9F08_APPLICATION_VERSION, application_version(product.scheme))
+        .put(TAG_9F19_TOKEN_REQUESTOR_ID, numeric::<6>(decimal(product.token_requestor.as_str())))
+        .put(TAG_9F24_PAR, token.par.as_bytes())
+        .put(TAG_9F25_LAST_4_DIGITS, numeric::<2>(decimal(product.pan.last4())));
+    let other = match product.scheme {
+        Scheme::Mastercard => other.put(TAG_9F6E_THIRD_PARTY_DATA, third_party_data(product)),
+        Scheme::Visa => other,
+    };
+    let contact = Writer::new()
+        .put(TAG_8D_CDOL2, second_card_risk_objects(product.scheme).encode())
+        .put(TAG_9F49_DDOL, Dol::new(vec![(TAG_9F37_UNPREDICTABLE_NUMBER, 4)]).encode())
+        .finish();
+    let mut records = vec![(1, 1, track2), (2, 1, signed_record(product, token))];
+    if let Some(certificate) = certificate {
+        let issuer = Writer::new()
+            .put(TAG_8F_CA_PUBLIC_KEY_INDEX, [certificate.authority])
+            .put(TAG_90_ISSUER_PUBLIC_KEY_CERTIFICATE, &certificate.issuer_certificate)
+            .put(TAG_92_ISSUER_PUBLIC_KEY_REMAINDER, &certificate.issuer_remainder)
+            .put(TAG_9F32_ISSUER_PUBLIC_KEY_EXPONENT, &certificate.issuer_exponent);
+        let card = Writer::new()
+            .put(TAG_9F46_ICC_PUBLIC_KEY_CERTIFICATE, &certificate.certificate)
+            .put(TAG_9F47_ICC_PUBLIC_KEY_EXPONENT, &certificate.exponent)
+            .put(TAG_9F48_ICC_PUBLIC_KEY_REMAINDER, &certificate.remainder);
+        records.extend([(2, 2, issuer.finish()), (2, 3, card.finish())]);
+    }
+    records.extend([(3, 1, other.finish()), (4, 1, contact)]);
+    if certificate.is_some() && product.scheme == Scheme::Visa {
+        records.push((5, 1, Writer::new().put(TAG_9F69_CARD_AUTHENTICATION_DATA, [0x01, 0, 0, 0, 0, 0, 0]).finish()));
+    }
+    records
+}
+
+/// M/Chip application version 2; VIS 1.5.
+const fn application_version(scheme: Scheme) -> [u8; 2] {
+    match scheme {
+        Scheme::Mastercard => [0x00, 0x02],
+        Scheme::Visa => [0x00, 0x96],
+    }
+}
+
+/// SFI 2 record 1.
+fn signed_record(product: &CardProduct, token: &Token) -> Vec<u8> {
+    Writer::new()
         .put(TAG_5A_PAN, compressed(token.number.digits()))
         .put(TAG_5F24_EXPIRATION_DATE, product.expiry.last_day())
         .put(TAG_5F25_EFFECTIVE_DATE, &*product.effective)
@@ -164,16 +258,7 @@ fn records(product: &CardProduct, token: &Token) -> Vec<(u8, u8, Vec<u8>)> {
         .put(TAG_9F0F_IAC_ONLINE, &*product.action_codes.online)
         .put(TAG_9F42_APPLICATION_CURRENCY_CODE, numeric::<2>(product.currency.into()))
         .put(TAG_9F4A_SDA_TAG_LIST, [0x82])
-        .finish();
-    let other = Writer::new()
-        // M/Chip application version 2.
-        .put(TAG_9F08_APPLICATION_VERSION, [0x00, 0x02])
-        .put(TAG_9F19_TOKEN_REQUESTOR_ID, numeric::<6>(decimal(product.token_requestor.as_str())))
-        .put(TAG_9F24_PAR, token.par.as_bytes())
-        .put(TAG_9F25_LAST_4_DIGITS, numeric::<2>(decimal(product.pan.last4())))
-        .put(TAG_9F6E_THIRD_PARTY_DATA, third_party_data(product))
-        .finish();
-    vec![(1, 1, track2), (2, 1, signed), (3, 1, other)]
+        .finish()
 }
 
 /// Country, unique identifier, and device type "05": a wristband.
@@ -182,12 +267,17 @@ fn third_party_data(product: &CardProduct) -> Vec<u8> {
     [&numeric::<2>(product.issuer_country.into())[..], &[0x00, 0x00], b"05"].concat()
 }
 
-/// Content of FCI template A5.
+/// Form factor indicator of version 1: wrist-worn, with ISO 14443.
+// facts/emv.md 3.6
+const FORM_FACTOR: [u8; 4] = [0x24, 0x00, 0x00, 0x00];
+
+/// Content of FCI template A5, with what the card wants to know from the terminal first.
 // EMV 4.4 B1 11.3.4; the log of ten records is in file 0B (facts/emv.md 3.8)
-fn fci_proprietary(product: &CardProduct) -> Vec<u8> {
+fn fci_proprietary(product: &CardProduct, processing_objects: Option<Dol>) -> Vec<u8> {
     Writer::new()
         .put(TAG_50_APPLICATION_LABEL, &product.label)
         .put(TAG_87_PRIORITY, [0x01])
+        .put_some(TAG_9F38_PDOL, processing_objects.map(|list| list.encode()))
         .put(TAG_5F2D_LANGUAGE_PREFERENCE, &product.languages)
         .put(TAG_9F11_ISSUER_CODE_TABLE_INDEX, [0x01])
         .put(TAG_9F12_PREFERRED_NAME, &product.preferred_name)
@@ -195,14 +285,52 @@ fn fci_proprietary(product: &CardProduct) -> Vec<u8> {
         .finish()
 }
 
-/// Application interchange profile and file locator.
-// EMV 4.4 B3 table 41: cardholder verification, terminal risk management; contactless EMV mode (Book C-2 A.1.16)
-fn processing_options(product: &CardProduct, token: &Token) -> Vec<u8> {
-    let locator: Vec<u8> = records(product, token)
-        .iter()
-        .flat_map(|(sfi, record, _)| [sfi << 3, *record, *record, u8::from(*sfi == 2)])
-        .collect();
-    Writer::new().put(TAG_82_AIP, [0x18, 0x80]).put(TAG_94_AFL, locator).finish()
+/// DDA (where the card can), cardholder verification, terminal risk management. Mastercard: CDA, contactless EMV mode; its issuer
+/// answers in CDOL2. Visa: issuer authentication by EXTERNAL AUTHENTICATE. The same over both interfaces, as the card's certificate
+/// covers it.
+// EMV 4.4 B3 table 41; Book C-2 A.1.16
+const fn interchange_profile(scheme: Scheme, authenticated: bool) -> [u8; 2] {
+    match (scheme, authenticated) {
+        (Scheme::Mastercard, true) => [0x39, 0x80],
+        (Scheme::Mastercard, false) => [0x18, 0x80],
+        (Scheme::Visa, true) => [0x3C, 0x00],
+        (Scheme::Visa, false) => [0x1C, 0x00],
+    }
+}
+
+/// Interchange profile and file locator by DGI: over contacts (9104), in the field (9116), and for Visa in the field when the card is
+/// to be authenticated offline (9117), there with what stands beside the cryptogram.
+// EMV 4.4 B3 6.5.8; the numbers 9116 and 9117 are assumed
+fn processing_options(product: &CardProduct, token: &Token, authenticated: bool) -> Vec<(u16, Vec<u8>)> {
+    let signed_files = if authenticated { [0x10, 1, 3, 1] } else { [0x10, 1, 1, 1] };
+    let (track_2, about_token, contact, signature) =
+        ([0x08, 1, 1, 0], [0x18, 1, 1, 0], [0x20, 1, 1, 0], [0x28, 1, 1, 0]);
+    let options = |files: &[[u8; 4]]| {
+        Writer::new()
+            .put(TAG_82_AIP, interchange_profile(product.scheme, authenticated))
+            .put(TAG_94_AFL, files.concat())
+    };
+    let over_contacts = options(&[track_2, signed_files, about_token, contact]).finish();
+    let beside_cryptogram = |options: Writer| {
+        options
+            .put(TAG_57_TRACK_2_EQUIVALENT_DATA, track2(product, token))
+            .put(TAG_9F6E_FORM_FACTOR_INDICATOR, FORM_FACTOR)
+    };
+    match product.scheme {
+        Scheme::Mastercard => {
+            vec![(0x9104, over_contacts), (0x9116, options(&[track_2, signed_files, about_token]).finish())]
+        }
+        Scheme::Visa => {
+            let online = beside_cryptogram(options(&[about_token])).put(TAG_5F34_PSN, numeric::<1>(product.psn.into()));
+            let mut all = vec![(0x9104, over_contacts), (0x9116, online.finish())];
+            if authenticated {
+                // The sequence number is in the signed record.
+                let offline = beside_cryptogram(options(&[signed_files, about_token, signature]));
+                all.push((0x9117, offline.finish()));
+            }
+            all
+        }
+    }
 }
 
 /// What the applet needs to know beside its records (`A001`, assumed).
@@ -214,6 +342,7 @@ fn risk_parameters(product: &CardProduct) -> Vec<u8> {
         .put(Tag::new(0xC4), numeric::<6>(product.offline.cumulative_minor))
         .put(Tag::new(0xC5), numeric::<2>(product.currency.into()))
         .put(Tag::new(0xC6), [u8::from(product.log_declined)])
+        .put(Tag::new(0xC7), &*product.qualifiers)
         .finish()
 }
 
@@ -279,20 +408,35 @@ mod tests {
     #[test]
     fn the_first_round_has_every_mandatory_grouping_and_nothing_that_confirms() {
         let (product, token) = debit();
-        let tags: Vec<u16> = personalisation(&product, &token, &dek()).iter().map(|grouping| grouping.tag).collect();
-        assert_eq!(tags, [0x8000, 0x9000, 0x0101, 0x0201, 0x0301, 0x9102, 0x9104, 0xA001]);
+        let tags = |product: &CardProduct, token: &Token, keys: &CardKeys| -> Vec<u16> {
+            personalisation(product, token, keys, &dek()).iter().map(|grouping| grouping.tag).collect()
+        };
+        let without = tags(&product, &token, &CardKeys::default());
+        assert_eq!(without, [0x8000, 0x9000, 0x0101, 0x0201, 0x0301, 0x0401, 0x9102, 0x9104, 0x9116, 0xA001]);
+        let with = tags(&product, &token, &fixtures::card_keys());
+        assert_eq!(with[..7], [0x8000, 0x8201, 0x8202, 0x8203, 0x8204, 0x8205, 0x9000]);
+        assert_eq!(with[7..13], [0x0101, 0x0201, 0x0202, 0x0203, 0x0301, 0x0401]);
+        assert_eq!(with[13..], [0x9102, 0x9104, 0x9116, 0xA001]);
+        let visa = fixtures::product("visa-debit");
+        let with = tags(&visa, &self::token(&visa, "4761739999999992"), &fixtures::card_keys());
+        assert_eq!(with[12..], [0x0401, 0x0501, 0x9102, 0x9103, 0x9104, 0x9116, 0x9117, 0xA001]);
     }
 
     #[test]
     fn every_record_is_a_well_formed_template_that_read_record_can_answer() {
         for name in fixtures::PRODUCTS {
             let product = fixtures::product(name);
-            let token = token(&product, "5413339999999990");
-            for (sfi, record, content) in records(&product, &token) {
+            let number = Pan::with_check_digit(&format!("{}999999999", product.token_bin.as_str())).expect("number");
+            let token = token(&product, number.digits());
+            let certificate = certify(&product, &token, &fixtures::card_keys()).expect(name);
+            for (sfi, record, content) in records(&product, &token, Some(&certificate)) {
                 assert!(tlv::Node::decode_all(&content).is_ok(), "{name} {sfi} {record}");
                 assert!(content.len() + 3 <= 254, "{name} {sfi} {record}");
             }
-            assert!(tlv::Node::decode_all(&fci_proprietary(&product)).is_ok());
+            assert!(tlv::Node::decode_all(&fci_proprietary(&product, Some(quick_objects()))).is_ok());
+            for (_, options) in processing_options(&product, &token, true) {
+                assert!(tlv::Node::decode_all(&options).is_ok());
+            }
             assert!(tlv::Node::decode_all(&risk_parameters(&product)).is_ok());
         }
     }
@@ -300,9 +444,13 @@ mod tests {
     #[test]
     fn the_file_locator_names_each_record_and_what_will_be_signed() {
         let (product, token) = debit();
-        let options = processing_options(&product, &token);
-        assert_eq!(tlv::find(&options, TAG_94_AFL), Some(&[0x08, 1, 1, 0, 0x10, 1, 1, 1, 0x18, 1, 1, 0][..]));
-        assert_eq!(tlv::find(&options, TAG_82_AIP), Some(&[0x18, 0x80][..]));
+        let options = processing_options(&product, &token, true);
+        let [(0x9104, contact), (0x9116, field)] = &options[..] else { panic!("{options:?}") };
+        assert_eq!(tlv::find(field, TAG_94_AFL), Some(&[0x08, 1, 1, 0, 0x10, 1, 3, 1, 0x18, 1, 1, 0][..]));
+        assert_eq!(tlv::find(contact, TAG_94_AFL).map(|files| &files[12..]), Some(&[0x20, 1, 1, 0][..]));
+        for options in [contact, field] {
+            assert_eq!(tlv::find(options, TAG_82_AIP), Some(&[0x39, 0x80][..]));
+        }
     }
 
     #[test]
@@ -319,18 +467,23 @@ mod tests {
     #[test]
     fn the_keys_travel_alone_and_encrypted() {
         let (product, token) = debit();
-        let commands = store_data(&personalisation(&product, &token, &dek()), 239);
+        let commands = store_data(&personalisation(&product, &token, &fixtures::card_keys(), &dek()), 239);
         let p1: Vec<u8> = commands.iter().map(|command| command.p1).collect();
-        assert_eq!(p1.first(), Some(&0x68));
+        assert_eq!(p1[..2], [0x68, 0x68]);
         assert_eq!(p1.last(), Some(&0x88));
-        assert!(p1[1..p1.len() - 1].iter().all(|p1| *p1 == 0x08));
-        assert_eq!(commands[0].data.len(), 3 + 48);
+        assert!(p1[2..p1.len() - 1].iter().all(|p1| *p1 == 0x08));
+        assert_eq!(commands[0].data.len(), 3 + 48 + 2 * (3 + 64));
+        assert_eq!(commands[1].data.len(), 3 * (3 + 64));
         assert!(!commands[0].data.windows(16).any(|part| part == token.keys.ac.bytes()));
+        let certificate = certify(&product, &token, &fixtures::card_keys()).expect("certificate");
+        for part in &certificate.private_key.0 {
+            assert!(!commands.iter().any(|command| command.data.windows(64).any(|window| window == part)));
+        }
         assert_eq!(
             commands.iter().map(|command| usize::from(command.p2)).collect::<Vec<_>>(),
             (0..commands.len()).collect::<Vec<_>>()
         );
-        assert!(commands.len() <= 4, "{}", commands.len());
+        assert!(commands.len() <= 7, "{}", commands.len());
     }
 
     #[test]

@@ -56,6 +56,9 @@ pub struct CardProduct {
     pub usage_control: Hex,
     /// Issuer action codes (9F0D, 9F0E, 9F0F).
     pub action_codes: ActionCodes,
+    /// Visa: the card transaction qualifiers (9F6C) it may give, two bytes. Default: none.
+    #[serde(default = "no_qualifiers")]
+    pub qualifiers: Hex,
     /// Until when the card itself may approve offline.
     pub offline: OfflineLimits,
     /// Whether the card logs payments it declined, too. Default: no.
@@ -65,6 +68,10 @@ pub struct CardProduct {
     pub online_pin: Digits<4, 12>,
     /// What the account holds at the start, minor units of `currency`.
     pub funds_minor: u64,
+}
+
+fn no_qualifiers() -> Hex {
+    Hex(vec![0, 0])
 }
 
 /// A payment scheme, and with it a kernel.
@@ -254,6 +261,12 @@ impl YearMonth {
         format!("{:02}{:02}", self.year, self.month)
     }
 
+    /// `MMYY` in two bytes, as certificates write it.
+    #[must_use]
+    pub const fn month_year(&self) -> [u8; 2] {
+        [bcd(self.month), bcd(self.year)]
+    }
+
     /// The last day of the month, `YYMMDD`, as 5F24 writes it.
     #[must_use]
     pub fn last_day(&self) -> [u8; 3] {
@@ -307,6 +320,7 @@ mod tests {
             );
             assert!(matches!(product.languages.len(), 2 | 4 | 6 | 8), "{name}");
             assert_eq!((product.effective.len(), product.usage_control.len()), (3, 2), "{name}");
+            assert_eq!(product.qualifiers.len(), 2, "{name}");
             assert!(product.cvm_list.len() > 8 && product.cvm_list.len().is_multiple_of(2), "{name}");
             let ActionCodes { default, denial, online } = &product.action_codes;
             assert_eq!([default.len(), denial.len(), online.len()], [5, 5, 5], "{name}");
@@ -315,7 +329,7 @@ mod tests {
         let numbers: BTreeSet<Pan> = fixtures::PRODUCTS.iter().map(|name| fixtures::product(name).pan).collect();
         assert_eq!(numbers.len(), fixtures::PRODUCTS.len());
         let versions: BTreeSet<u8> = fixtures::PRODUCTS.iter().map(|name| fixtures::product(name).cvn.byte()).collect();
-        assert_eq!(versions, BTreeSet::from([0x10, 0x11, 0x14, 0x15]));
+        assert_eq!(versions, BTreeSet::from([0x0A, 0x10, 0x11, 0x12, 0x14, 0x15, 0x16]));
     }
 
     #[test]

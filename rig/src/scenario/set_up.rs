@@ -96,6 +96,7 @@ pub fn roles(ground: &Ground<'_>, cplc: &[u8], rng: &Rng, recorder: &mut Recorde
     let config = CloudConfig {
         accounts: fixtures.accounts.clone(),
         products: fixtures.products.values().cloned().collect(),
+        card_keys: fixtures.card_keys.clone(),
         bank: ground.bank.clone(),
         units: unit(&ground.profile, cplc).into_iter().collect(),
         pairing_key: fixtures.pairing_key.clone(),

@@ -10,12 +10,13 @@ use band_sim::wire::gatt::CharacteristicId;
 use serde::de::DeserializeOwned;
 
 use crate::cloud::account::AccountRecord;
+use crate::cloud::certificates::CardKeys;
 use crate::cloud::pairing::PairingKey;
 use crate::cloud::product::CardProduct;
 use crate::cloud::warranty::WarrantyRegistry;
 use crate::scenario::names::Names;
 use crate::scenario::perform::characteristic_word;
-use crate::terminal::config::TerminalConfig;
+use crate::terminal::config::{CaPublicKey, TerminalConfig};
 use crate::yaml;
 
 /// Everything in the folder, read once and shared by all cases.
@@ -31,6 +32,8 @@ pub struct Fixtures {
     pub accounts: Vec<AccountRecord>,
     /// The warranty registry.
     pub warranty: WarrantyRegistry,
+    /// The keys of issuers and cards for offline data authentication.
+    pub card_keys: CardKeys,
     /// The vendor's key that signs first pairings.
     pub pairing_key: PairingKey,
 }
@@ -59,9 +62,10 @@ impl Fixtures {
         Ok(Self {
             profiles: load_folder::<BandProfile>(&root.join("profiles"))?.into_iter().map(shared).collect(),
             products: load_folder(&root.join("cards"))?,
-            terminals: load_folder::<TerminalConfig>(&root.join("terminals"))?.into_iter().map(shared).collect(),
+            terminals: load_terminals(root)?,
             accounts: load_file(&root.join("accounts.yaml"))?,
             warranty: Self::load_warranty(root)?,
+            card_keys: load_file(&root.join("keys/issuers.yaml"))?,
             pairing_key: load_pairing_key(&root.join("keys/pairing.pem"))?,
         })
     }
@@ -98,6 +102,16 @@ pub fn find_root(scenarios: &Path) -> PathBuf {
 
 fn shared<T>((name, value): (String, T)) -> (String, Arc<T>) {
     (name, Arc::new(value))
+}
+
+/// The terminals; one whose file names no certification authority's key knows the keys of `keys/authorities.yaml`.
+fn load_terminals(root: &Path) -> Result<BTreeMap<String, Arc<TerminalConfig>>, FixtureError> {
+    let authorities: Vec<CaPublicKey> = load_file(&root.join("keys/authorities.yaml"))?;
+    let mut terminals = load_folder::<TerminalConfig>(&root.join("terminals"))?;
+    for terminal in terminals.values_mut().filter(|terminal| terminal.ca_public_keys.is_empty()) {
+        terminal.ca_public_keys.clone_from(&authorities);
+    }
+    Ok(terminals.into_iter().map(shared).collect())
 }
 
 fn load_folder<T: DeserializeOwned>(folder: &Path) -> Result<BTreeMap<String, T>, FixtureError> {
