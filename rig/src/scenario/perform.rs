@@ -425,7 +425,8 @@ impl Stage {
                 checked_before: Some(answer.checked_before),
                 coverage: Some(answer.coverage.clone()),
                 contact: answer.service.as_ref().map(|service| service.support.email.clone()),
-                have_ready: answer.service.as_ref().map(|service| service.have_ready.clone()),
+                // Nothing to have ready: no service.
+                have_ready: Some(answer.service.as_ref().map_or_else(Vec::new, |service| service.have_ready.clone())),
                 refused: None,
             },
             Err(refused) => GotWarranty { refused: Some(word_of(&refused)), ..GotWarranty::default() },
