@@ -339,6 +339,18 @@ fn a_card_is_added_activated_paid_with_and_removed() {
     assert_eq!(bench.pay(100), None);
 }
 
+/// The same card confirmed elsewhere: its cryptogram is right, and here it still waits for its code (R2).
+#[test]
+fn the_bank_declines_a_right_cryptogram_of_a_card_that_waits_for_its_code() {
+    let mut waiting = Bench::new();
+    let card = waiting.add("mastercard-debit").expect("added");
+    let mut confirmed = waiting.clone();
+    confirmed.activate(&card);
+    let tap = confirmed.tap(420).expect("a card in the field");
+    assert_eq!(waiting.authorise(&tap).reason, AuthorisationReason::NotConfirmed);
+    assert_eq!(confirmed.authorise(&tap).reason, AuthorisationReason::Approved);
+}
+
 #[test]
 fn a_cryptogram_that_does_not_match_shows_what_both_sides_computed_it_over() {
     let mut bench = Bench::new();
