@@ -13,7 +13,7 @@ use bandrig::cloud::bank::BankSettings;
 use bandrig::link::fault::Fault;
 use bandrig::link::in_process::Timing;
 use bandrig::model::invariant::{Seen, violation};
-use bandrig::model::{Action, CODE_VALID_FOR_US, Code, Expected, MOST_CARDS, Model};
+use bandrig::model::{Action, CODE_VALID_FOR_US, Code, Expected, MOST_CARDS, Model, VISIT_US};
 use bandrig::phone::PhoneConfig;
 use bandrig::phone::io::{Shown, UserAction};
 use bandrig::scenario::set_up::{Ground, world};
@@ -234,7 +234,13 @@ impl System {
                 self.must(UserAction::SignIn { account: AccountId(ACCOUNTS[self.model.account()].to_owned()) });
                 self.must(UserAction::LinkBand);
             }
-            Action::Tap => self.tap(before, expected),
+            Action::Tap => {
+                let began = self.world.now();
+                self.tap(before, expected);
+                let took = self.world.now().saturating_since(began);
+                let visit = Duration::from_micros(VISIT_US);
+                self.world.wait(visit.checked_sub(took).expect("a payment ends within a visit"));
+            }
             Action::Suspend(at) => {
                 let card = card(self, at);
                 let got = self.world.cloud_mut().bank_suspend(&card);

@@ -15,6 +15,8 @@ pub const CODE_REQUESTS: u8 = 3;
 pub const CODE_ATTEMPTS: u8 = 3;
 /// A code is valid for so long (R2, open points).
 pub const CODE_VALID_FOR_US: u64 = 600_000_000;
+/// How long a customer is at the till: more than any payment takes.
+pub const VISIT_US: u64 = 10_000_000;
 
 /// What the holder, the bank and fate can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +41,7 @@ pub enum Action {
     Reset,
     /// Sign in with the other account and link the band.
     SwitchAccount,
-    /// Pay.
+    /// Go to the shop and pay: [`VISIT_US`] in all, however long the air and the bank take.
     Tap,
     /// The bank blocks the n-th card.
     Suspend(usize),
@@ -171,7 +173,11 @@ impl Model {
                 self.cards.clear();
                 Expected::Ok
             }
-            Action::Tap => self.tap(),
+            Action::Tap => {
+                let expected = self.tap();
+                self.now_us += VISIT_US;
+                expected
+            }
             Action::Suspend(at) => self.on_card(at, |model, at| model.suspend(at, true)),
             Action::Resume(at) => self.on_card(at, |model, at| model.suspend(at, false)),
             Action::Lose => {
