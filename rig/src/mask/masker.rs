@@ -226,7 +226,7 @@ impl Masker {
 
     /// The layer that nobody shares.
     fn layer(&mut self) -> &mut Layer {
-        if !self.layers.last_mut().is_some_and(|layer| Arc::get_mut(layer).is_some()) {
+        if self.layers.last_mut().is_none_or(|layer| Arc::get_mut(layer).is_none()) {
             self.layers.push(Arc::default());
         }
         // Nobody shares the last one, so nothing is copied.

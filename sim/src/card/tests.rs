@@ -989,7 +989,7 @@ fn signing_card() -> Card {
     signing(&Personalisation { signs: true, cvn: 0x14, ..Personalisation::default() })
 }
 
-fn value(answer: &RApdu, tag: crate::wire::tlv::Tag) -> Vec<u8> {
+fn value(answer: &RApdu, tag: tlv::Tag) -> Vec<u8> {
     tlv::find_path(&answer.data, &[tag::TAG_77_RESPONSE_TEMPLATE_2, tag]).unwrap().to_vec()
 }
 

@@ -86,7 +86,7 @@ pub(super) struct Tap {
 }
 
 fn money(text: &str) -> Result<Money, String> {
-    text.parse().map_err(|error| format!("{error}"))
+    text.parse().map_err(|error: <Money as std::str::FromStr>::Err| error.to_string())
 }
 
 /// Why nothing was paid or refused.

@@ -65,7 +65,7 @@ fn a_mistake_is_said_before_anything_is_paid() {
         let common = ["tap", "--fixtures", fixtures, "--amount", "4.20 EUR"];
         let line = common.iter().chain(wrong);
         let line = Line::try_parse_from(line).unwrap_or_else(|error| panic!("{error}"));
-        let failed = explained(&line.tap).err().expect("refused");
+        let Err(failed) = explained(&line.tap) else { panic!("it is refused") };
         assert_eq!(failed.code, EXIT_BAD_INPUT);
         assert!(failed.message.contains(words), "{}", failed.message);
     }
