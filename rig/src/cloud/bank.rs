@@ -455,10 +455,11 @@ impl Bank {
         }
     }
 
-    /// A fresh number under the product's token BIN, as long as the plastic card's.
+    /// A fresh number under the product's token BIN, as long as the plastic card's where that leaves enough numbers: seven free
+    /// digits are a thousand times what the bank can remember.
     fn draw_number(&mut self, product: &CardProduct) -> Pan {
         let prefix = product.token_bin.as_str();
-        let drawn = product.pan.digits().len() - 1 - prefix.len();
+        let drawn = product.pan.digits().len().saturating_sub(1 + prefix.len()).max(7);
         let bound = 10_u64.pow(u32::try_from(drawn).unwrap_or(0));
         loop {
             let digits = format!("{prefix}{:0drawn$}", self.numbers.below(bound));
@@ -530,9 +531,37 @@ mod tests {
             assert_eq!(token.number.digits().len(), 16);
             assert!(token.number.digits().starts_with("222300") && token.number != product.pan);
             assert!(token.par.len() == 29 && token.par.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+            assert!(token.par[4..].bytes().collect::<BTreeSet<_>>().len() > 8, "it is drawn");
             numbers.insert(token.number.clone());
         }
         assert_eq!(numbers.len(), 200);
+    }
+
+    #[test]
+    fn no_two_tokens_have_one_number_and_none_has_a_plastic_cards() {
+        // The generator is rewound, so the numbers that it draws first are taken.
+        let mut bank = bank();
+        let product = bank.products["mastercard-business"].clone();
+        let first = bank.numbers.clone();
+        let taken = bank.draw_number(&product);
+        bank.numbers = first.clone();
+        let key = bank.issue(alice(), unit(), product.clone(), vec![], AppVersion(4, 0, 0));
+        assert_eq!(bank.card(key).expect("issued").token.number, taken);
+        bank.numbers = first.clone();
+        assert_ne!(bank.draw_number(&product), taken, "another token has it");
+
+        let mut bank = self::bank();
+        bank.products.values_mut().next().map(|known| Arc::make_mut(known).pan = taken.clone()).expect("a product");
+        bank.numbers = first;
+        assert_ne!(bank.draw_number(&product), taken, "a plastic card has it");
+    }
+
+    #[test]
+    fn a_short_card_number_leaves_enough_tokens() {
+        let mut bank = bank();
+        let mut product = (*bank.products["mastercard-business"]).clone();
+        product.pan = Pan::with_check_digit("54252334301").expect("twelve digits");
+        assert_eq!(bank.draw_number(&product).digits().len(), 14);
     }
 
     #[test]

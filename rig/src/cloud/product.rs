@@ -1,6 +1,7 @@
 //! A plastic card that can be put into the band, as its bank knows it. Files: `fixtures/cards/*.yaml`.
 
 use std::fmt;
+use std::ops::Deref;
 
 use band_sim::wire::hex::Hex;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -27,7 +28,7 @@ pub struct CardProduct {
     /// Expiry of plastic card and token, `YYMM`.
     pub expiry: YearMonth,
     /// The first day on which the token may be used (5F25), `YYMMDD`.
-    pub effective: Hex,
+    pub effective: Bytes<3, 3>,
     /// Service code in track 2: three digits.
     pub service_code: Digits<3, 3>,
     /// The first digits of the token numbers.
@@ -38,11 +39,14 @@ pub struct CardProduct {
     pub issuer_country: u16,
     /// ISO 4217 numeric currency of the account (9F42).
     pub currency: u16,
-    /// Application label (50).
+    /// Application label (50): 1 to 16 letters, digits and spaces.
+    #[serde(deserialize_with = "label")]
     pub label: String,
-    /// Application preferred name (9F12).
+    /// Application preferred name (9F12): 1 to 16 characters of ASCII.
+    #[serde(deserialize_with = "preferred_name")]
     pub preferred_name: String,
-    /// Language preference (5F2D), ISO 639 codes in a row.
+    /// Language preference (5F2D): one to four ISO 639 codes in a row.
+    #[serde(deserialize_with = "languages")]
     pub languages: String,
     /// How its cryptograms are made.
     pub cvn: CryptogramVersion,
@@ -51,14 +55,14 @@ pub struct CardProduct {
     /// The issuer's master keys. Invented.
     pub keys: IssuerKeys,
     /// Cardholder verification methods (8E): amounts X and Y, then pairs of method and condition.
-    pub cvm_list: Hex,
+    pub cvm_list: Bytes<10, 252>,
     /// Application usage control (9F07).
-    pub usage_control: Hex,
+    pub usage_control: Bytes<2, 2>,
     /// Issuer action codes (9F0D, 9F0E, 9F0F).
     pub action_codes: ActionCodes,
     /// Visa: the card transaction qualifiers (9F6C) it may give, two bytes. Default: none.
     #[serde(default = "no_qualifiers")]
-    pub qualifiers: Hex,
+    pub qualifiers: Bytes<2, 2>,
     /// Until when the card itself may approve offline.
     pub offline: OfflineLimits,
     /// Whether the card logs payments it declined, too. Default: no.
@@ -70,8 +74,8 @@ pub struct CardProduct {
     pub funds_minor: u64,
 }
 
-fn no_qualifiers() -> Hex {
-    Hex(vec![0, 0])
+fn no_qualifiers() -> Bytes<2, 2> {
+    Bytes(Hex(vec![0, 0]))
 }
 
 /// A payment scheme, and with it a kernel.
@@ -131,11 +135,11 @@ pub struct IssuerKeys {
 #[serde(deny_unknown_fields)]
 pub struct ActionCodes {
     /// 9F0D: when unable to go online.
-    pub default: Hex,
+    pub default: Bytes<5, 5>,
     /// 9F0E: decline.
-    pub denial: Hex,
+    pub denial: Bytes<5, 5>,
     /// 9F0F: go online.
-    pub online: Hex,
+    pub online: Bytes<5, 5>,
 }
 
 /// When the card asks for the bank by itself.
@@ -245,6 +249,59 @@ impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Digits<MIN, M
     }
 }
 
+/// `MIN` to `MAX` bytes, written as hex.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bytes<const MIN: usize, const MAX: usize>(Hex);
+
+impl<const MIN: usize, const MAX: usize> Deref for Bytes<MIN, MAX> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Bytes<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = Hex::deserialize(deserializer)?;
+        if (MIN..=MAX).contains(&bytes.len()) {
+            return Ok(Self(bytes));
+        }
+        let length = if MIN == MAX { MIN.to_string() } else { format!("{MIN} to {MAX}") };
+        Err(serde::de::Error::custom(format_args!("must be {length} bytes of hex, and is {}", bytes.len())))
+    }
+}
+
+// EMV 4.4 B3 Annex A: 50 is `ans` with spaces only, 9F12 `ans`, 5F2D `an`
+fn label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b' ';
+    text(deserializer, "1 to 16 letters, digits and spaces", |text| {
+        (1..=16).contains(&text.len()) && text.bytes().all(plain)
+    })
+}
+
+fn preferred_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let printable = |byte: u8| (0x20..0x7F).contains(&byte);
+    text(deserializer, "1 to 16 characters of ASCII", |text| {
+        (1..=16).contains(&text.len()) && text.bytes().all(printable)
+    })
+}
+
+fn languages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text(deserializer, "one to four language codes of two small letters, as in `deen`", |text| {
+        matches!(text.len(), 2 | 4 | 6 | 8) && text.bytes().all(|byte| byte.is_ascii_lowercase())
+    })
+}
+
+fn text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    what: &str,
+    fits: impl Fn(&str) -> bool,
+) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if fits(&text) { Ok(text) } else { Err(serde::de::Error::custom(format_args!("must be {what}"))) }
+}
+
 /// Year and month, `YYMM`, in decimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct YearMonth {
@@ -344,6 +401,13 @@ mod tests {
             ("scheme: mastercard", "scheme: diners", "diners"),
             ("label:", "labels:", "labels"),
             ("  ac: \"", "  ac: \"00 ", "16 bytes"),
+            ("effective: \"", "effective: \"00 ", "must be 3 bytes of hex, and is 4"),
+            ("usage_control: \"", "usage_control: \"00 ", "must be 2 bytes"),
+            ("denial: \"", "denial: \"00 ", "must be 5 bytes"),
+            ("cvm_list: \"00 00 00 00 00 00 00 00 ", "cvm_list: \"", "must be 10 to 252 bytes"),
+            ("label: ", "label: A-", "1 to 16 letters"),
+            ("preferred_name: ", "preferred_name: A name that is too long ", "1 to 16 characters"),
+            ("languages: ", "languages: d", "one to four language codes"),
         ];
         for (from, to, words) in rows {
             assert!(good.contains(from), "{from}");
