@@ -49,6 +49,9 @@ pub struct Config {
     pub watchdog: Duration,
     /// How long to wait before trying again a reader that is not there.
     pub retry: Duration,
+    /// How long a card that left stays away, so that pcscd notices: it looks every 400 ms, and takes a card that was gone in
+    /// between for one that has gone mad.
+    pub away: Duration,
     /// Makes the numbers (UID) that the card shows.
     pub rng: Rng,
 }
@@ -67,6 +70,7 @@ impl Config {
             historical_bytes: Vec::new(),
             watchdog: Duration::from_secs(6),
             retry: Duration::from_millis(250),
+            away: Duration::from_secs(1),
             rng,
         }
     }
@@ -210,6 +214,11 @@ impl Plug {
         drop(self.shared.changed.wait_timeout_while(self.lock(), time, waits));
     }
 
+    /// Waits for a while, or until it is time to stop.
+    fn stay_away(&self, time: Duration) {
+        drop(self.shared.changed.wait_timeout_while(self.lock(), time, |state| !state.stopped));
+    }
+
     /// Takes note of a connection, which is cut when the card is taken away.
     fn connected(&self, connection: &TcpStream) -> io::Result<()> {
         let mut state = self.lock();
@@ -270,11 +279,8 @@ pub fn serve(card: &mut impl VirtualCard, plug: &Plug, config: Config, mut obser
                 continue;
             }
         };
-        let reason = plug.disconnected();
-        observe(Event::Unplugged(reason.unwrap_or(ended)));
-        if reason.is_none() {
-            plug.pause(slot.config.retry);
-        }
+        observe(Event::Unplugged(plug.disconnected().unwrap_or(ended)));
+        plug.stay_away(slot.config.away);
     }
 }
 

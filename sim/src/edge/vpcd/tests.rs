@@ -47,7 +47,8 @@ impl Bench {
         let band = Band::new(Arc::new(serde_yaml::from_str(file).unwrap()), Rng::new(1), clock.epoch_unix_us());
         let band = Handle::new(band, clock);
         let plug = Plug::new(true);
-        let mut config = Config { host: "127.0.0.1".into(), watchdog: PATIENCE, ..Config::new(Rng::new(2)) };
+        let away = Duration::from_millis(1);
+        let mut config = Config { host: "127.0.0.1".into(), watchdog: PATIENCE, away, ..Config::new(Rng::new(2)) };
         change(&mut config);
         let (sender, told) = mpsc::channel();
         let serving = std::thread::spawn({
