@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::{EXIT_BAD_INPUT, Selection, load};
+use super::{EXIT_BAD_INPUT, EXIT_STATION, Selection, load};
 use crate::report::out::Paths;
 use crate::report::paint::ColorChoice;
 use crate::report::reporter::{ReportError, Reporter, Settings};
@@ -15,13 +15,15 @@ use crate::scenario::file::Case;
 use crate::scenario::run::Setting;
 use crate::scenario::select::Shard;
 use crate::scenario::suite::{self, Options, Progress};
-use crate::station::Embedded;
+use crate::station::{Embedded, Station};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   bandrig run                                      everything under scenarios/
   bandrig run scenarios/activation --tag 'R2'      one folder, one rule
   bandrig run --filter seventh --out out           cases by name, all reports into out/
+  bandrig run --station fixtures/stations/virtual-reader.yaml scenarios/payment
+                                                   every tap through pcscd (a build with `--features pcsc`)
   bandrig run --shard 2/4 --junit junit.xml        the second of four machines of a CI job
 
 Exit codes: 0 all passed, 1 a case failed, 2 bad usage or YAML, 3 station trouble, 4 nothing was run, 130 interrupted.";
@@ -31,6 +33,9 @@ Exit codes: 0 all passed, 1 a case failed, 2 bad usage or YAML, 3 station troubl
 pub(super) struct Run {
     #[command(flatten)]
     selection: Selection,
+    /// Where to run: `embedded`, everything in this process under virtual time, or a station file.
+    #[arg(long, value_name = "NAME|FILE", default_value = "embedded")]
+    station: String,
     /// The seed of all randomness: same seed, same bytes.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -66,9 +71,16 @@ pub(super) fn run(run: &Run) -> u8 {
         Err(code) => return code,
     };
     let cases = sharded(loaded.cases, run.shard);
+    let station = match station(&run.station) {
+        Ok(station) => station,
+        Err(words) => {
+            eprintln!("bandrig: {words}");
+            return EXIT_STATION;
+        }
+    };
     let setting = Setting {
         fixtures: loaded.fixtures,
-        station: Arc::new(Embedded::default()),
+        station,
         sources: loaded.sources,
         seed: run.seed,
         trace: run.trace,
@@ -82,6 +94,14 @@ pub(super) fn run(run: &Run) -> u8 {
             eprintln!("bandrig: {error}");
             EXIT_BAD_INPUT
         }
+    }
+}
+
+/// The station of this name, or of this file.
+fn station(word: &str) -> Result<Arc<dyn Station>, String> {
+    match word {
+        "embedded" => Ok(Arc::new(Embedded::default())),
+        file => crate::station::file::open(Path::new(file)),
     }
 }
 

@@ -19,7 +19,7 @@ pub fn carry_out<E: From<Endless>>(
     mut exchange: impl FnMut(&[u8]) -> Result<Vec<u8>, E>,
 ) -> Result<Vec<u8>, E> {
     let whole = CApdu::decode(command).ok();
-    let mut next = whole.as_ref().map_or_else(|| command.to_vec(), |whole| first(whole));
+    let mut next = whole.as_ref().map_or_else(|| command.to_vec(), first);
     let class = whole.as_ref().map_or(0, |whole| whole.cla);
     let mut data = Vec::new();
     for _ in 0..MOST_ROUNDS {

@@ -26,6 +26,7 @@ use crate::report::event::{AttOp, Kind};
 use crate::terminal::Terminal;
 use crate::terminal::io::{Input as TerminalInput, Output as TerminalOutput, Purchase, Receipt};
 
+use super::carrier::{Carrier, ToCard, UnderWay};
 use super::recorder::Recorder;
 
 /// What the person at the band does when it asks to confirm a pairing.
@@ -240,7 +241,19 @@ pub struct World {
     last_authorisation: Option<AuthorisationReason>,
     pin_asked: bool,
     rng: Rng,
+    outside: Outside,
     recorder: Recorder,
+}
+
+/// What the world keeps of a carrier that is not the air.
+#[derive(Clone, Debug, Default)]
+struct Outside {
+    by: Option<Arc<dyn Carrier>>,
+    under_way: UnderWay,
+    /// The band answers to the carrier now, not to the terminal.
+    at_card: bool,
+    answer: Option<Vec<u8>>,
+    trouble: Option<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -292,11 +305,24 @@ impl World {
             last_authorisation: None,
             pin_asked: false,
             rng: parts.rng.fork("world"),
+            outside: Outside::default(),
             recorder,
         };
         world.drain_band();
         world.drain_phone();
         world
+    }
+
+    /// The same world, its taps carried by something real.
+    #[must_use]
+    pub fn carried_by(mut self, carrier: Arc<dyn Carrier>) -> Self {
+        self.outside.by = Some(carrier);
+        self
+    }
+
+    /// What stood in the carrier's way since this was last asked.
+    pub fn take_trouble(&mut self) -> Option<String> {
+        self.outside.trouble.take()
     }
 
     /// Virtual time since power-on.
@@ -686,6 +712,23 @@ impl World {
     }
 
     fn band_input(&mut self, input: BandInput, characteristic: Option<CharacteristicId>) {
+        match input {
+            BandInput::Field { on } if self.outside.by.is_some() => self.hold_to_carrier(on),
+            BandInput::Contactless(command) if self.outside.by.is_some() => {
+                match self.through_carrier(&command) {
+                    Some(answer) => self.answer_to_terminal(answer),
+                    // A band without power is noticed where the command was sent.
+                    None if self.band.is_powered() => self.terminal_input(TerminalInput::FieldLost),
+                    None => {}
+                }
+                return;
+            }
+            _ => {}
+        }
+        self.band_takes(input, characteristic);
+    }
+
+    fn band_takes(&mut self, input: BandInput, characteristic: Option<CharacteristicId>) {
         let subscribing = matches!(input, BandInput::Subscribe { .. });
         self.band.handle(self.now, input);
         self.drain_band_for(characteristic, if subscribing { AttOp::Subscribe } else { AttOp::Write });
@@ -719,6 +762,7 @@ impl World {
                         self.link.handle_write_reply(self.now, write_op, id, reply);
                     }
                 }
+                BandOutput::Contactless(answer) if self.outside.at_card => self.outside.answer = Some(answer),
                 BandOutput::Contactless(answer) => self.answer_to_terminal(answer),
                 BandOutput::Disconnect => self.break_link(Duration::ZERO),
                 BandOutput::Event(event) => self.recorder.band(self.now, &event),
@@ -730,6 +774,45 @@ impl World {
             }
         }
         self.take_hops();
+    }
+
+    // --- the carrier
+
+    fn hold_to_carrier(&mut self, on: bool) {
+        self.outside.under_way = UnderWay::default();
+        let Some(carrier) = self.outside.by.clone().filter(|_| on) else { return };
+        match carrier.begin(&mut |arrived| self.at_card(arrived)) {
+            Ok(passage) => self.outside.under_way = UnderWay(Some(passage)),
+            Err(words) => self.outside.trouble = Some(words),
+        }
+    }
+
+    /// A command on its way out and back; `None` when there is no answer, for whatever reason.
+    fn through_carrier(&mut self, command: &[u8]) -> Option<Vec<u8>> {
+        let mut passage = self.outside.under_way.0.take()?;
+        match passage.exchange(command, &mut |arrived| self.at_card(arrived)) {
+            Ok(Some(answer)) => {
+                self.outside.under_way = UnderWay(Some(passage));
+                Some(answer)
+            }
+            Ok(None) => None,
+            Err(words) => {
+                self.outside.trouble = Some(words);
+                None
+            }
+        }
+    }
+
+    /// What has arrived at the card's end of the carrier.
+    fn at_card(&mut self, arrived: ToCard) -> Option<Vec<u8>> {
+        let input = match arrived {
+            ToCard::Power(on) => BandInput::Field { on },
+            ToCard::Command(command) => BandInput::Contactless(command),
+        };
+        self.outside.at_card = true;
+        self.band_takes(input, None);
+        self.outside.at_card = false;
+        self.outside.answer.take()
     }
 
     fn break_link(&mut self, notice: Duration) {
@@ -953,6 +1036,11 @@ impl World {
     /// One raw exchange, past the queue.
     fn exchange_contactless(&mut self, command: Vec<u8>) -> Option<Vec<u8>> {
         self.recorder.contactless_command(&command);
+        if self.outside.by.is_some() {
+            let answer = self.through_carrier(&command)?;
+            self.recorder.contactless_answer(self.now, &answer);
+            return Some(answer);
+        }
         self.band.handle(self.now, BandInput::Contactless(command));
         let mut answer = None;
         loop {

@@ -1,12 +1,14 @@
 //! The embedded station behind the seam: it can do everything, in no time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use band_sim::band::{Button, Memory};
 use band_sim::rng::Rng;
 use band_sim::time::Instant;
 
+use super::carrier::Carrier;
 use super::embedded::{self, ActionFault, Confirm, Points, Tap};
 use super::offer::{Capability, Offer};
 use super::recorder::Recorder;
@@ -21,6 +23,16 @@ use crate::terminal::io::Receipt;
 #[derive(Clone, Debug)]
 pub struct Embedded {
     offer: Offer,
+    carrier: Option<Arc<dyn Carrier>>,
+}
+
+impl Embedded {
+    /// The same, its taps carried by something real.
+    #[must_use]
+    pub fn with_carrier(name: String, carrier: Arc<dyn Carrier>) -> Self {
+        let Self { offer, .. } = Self::default();
+        Self { offer: Offer { name, ..offer }, carrier: Some(carrier) }
+    }
 }
 
 impl Default for Embedded {
@@ -33,6 +45,7 @@ impl Default for Embedded {
                 clock: Duration::from_micros(1),
                 longest_wait: Duration::MAX,
             },
+            carrier: None,
         }
     }
 }
@@ -43,7 +56,11 @@ impl Station for Embedded {
     }
 
     fn open(&self, ground: Ground<'_>, rng: &Rng, recorder: Recorder) -> Result<Box<dyn World>, Trouble> {
-        Ok(Box::new(set_up::world(ground, rng, recorder)))
+        let world = set_up::world(ground, rng, recorder);
+        Ok(Box::new(match &self.carrier {
+            None => world,
+            Some(carrier) => world.carried_by(Arc::clone(carrier)),
+        }))
     }
 }
 
@@ -123,11 +140,13 @@ impl World for embedded::World {
     }
 
     fn pay(&mut self, tap: Tap) -> Result<Receipt, Trouble> {
-        Ok(self.pay(tap)?)
+        let receipt = self.pay(tap)?;
+        self.take_trouble().map_or(Ok(receipt), |words| Err(Trouble::Outside(words)))
     }
 
     fn raw_contactless(&mut self, commands: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Trouble> {
-        Ok(self.raw_contactless(commands))
+        let answers = self.raw_contactless(commands);
+        self.take_trouble().map_or(Ok(answers), |words| Err(Trouble::Outside(words)))
     }
 
     fn look_inside(&mut self) -> Result<Inside, Trouble> {

@@ -1,12 +1,16 @@
 //! What a scenario runs on: the seam between a case and its station, the stations, and the fixtures every station is built from.
 
+pub mod carrier;
 pub mod control;
 pub mod embedded;
+pub mod file;
 pub mod fixtures;
 mod in_process;
 pub mod live;
 pub mod local;
 mod offer;
+#[cfg(all(feature = "pcsc", feature = "vpcd"))]
+pub mod plugged;
 pub mod recorder;
 mod world;
 
