@@ -229,7 +229,10 @@ const fn harmless_timeout(error: pcsc::Error) -> Result<(), pcsc::Error> {
 /// One card in one reader. The calls to PC/SC are made on a thread of their own, so that one that never comes back stops nobody.
 #[derive(Debug)]
 pub struct Connection {
-    jobs: mpsc::Sender<Job>,
+    /// `None` only while it is dropped.
+    jobs: Option<mpsc::Sender<Job>>,
+    /// Says no more when the thread has let go of the card.
+    ended: mpsc::Receiver<()>,
     atr: Vec<u8>,
     protocol: Protocol,
     permits: Permits,
@@ -251,6 +254,7 @@ impl Connection {
     pub fn open(config: &Config) -> Result<Self, PcscError> {
         let (ready, opened) = mpsc::channel();
         let (jobs, todo) = mpsc::channel();
+        let (end, ended) = mpsc::channel();
         let wanted = config.clone();
         thread::spawn(move || match open(&wanted) {
             Ok(card) => {
@@ -259,6 +263,7 @@ impl Connection {
                 if ready.send(Ok((atr, protocol))).is_ok() {
                     work(card, protocol, &todo);
                 }
+                drop::<mpsc::Sender<()>>(end);
             }
             Err(error) => drop(ready.send(Err(error))),
         });
@@ -266,7 +271,7 @@ impl Connection {
         let patience = config.card_within + config.answer_within;
         let (atr, protocol) = opened.recv_timeout(patience).unwrap_or(Err(PcscError::NoAnswer(patience)))?;
         let (permits, answer_within) = (config.permits.clone(), config.answer_within);
-        Ok(Self { jobs, atr, protocol, permits, answer_within })
+        Ok(Self { jobs: Some(jobs), ended, atr, protocol, permits, answer_within })
     }
 
     /// The card's answer to reset.
@@ -323,7 +328,20 @@ impl Connection {
     }
 
     fn hand_over(&self, job: Job) -> Result<(), PcscError> {
-        self.jobs.send(job).map_err(|_| PcscError::Restarted)
+        let jobs = self.jobs.as_ref().ok_or(PcscError::Restarted)?;
+        jobs.send(job).map_err(|_| PcscError::Restarted)
+    }
+}
+
+/// How long the end of a connection waits for the card to be let go.
+const LET_GO_WITHIN: Duration = Duration::from_secs(2);
+
+impl Drop for Connection {
+    /// Returns when the card is free. A program that ends without that leaves pcscd to reset a card that may be gone by then, after
+    /// which pcscd 1.9.9 sees no card in that reader until one is taken out and put in again.
+    fn drop(&mut self) {
+        self.jobs = None;
+        let _ = self.ended.recv_timeout(LET_GO_WITHIN);
     }
 }
 

@@ -99,6 +99,10 @@ impl Plugged {
 
 impl Drop for Plugged {
     fn drop(&mut self) {
+        // The terminal lets go first: pcscd would try to reset a card that is gone.
+        if let Some(slot) = lock(&self.shared.slot).as_mut() {
+            slot.connection = None;
+        }
         self.shared.plug.stop();
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has said so.

@@ -28,9 +28,10 @@ pub fn answer_to_reset(coupling: Coupling, historical_bytes: &[u8]) -> Vec<u8> {
     let interface: &[u8] = match coupling {
         // PC/SC part 3, 3.1.3.2.3: T0, TD1 and TD2 of a contactless card.
         Coupling::Contactless => &[0x80 | count, 0x80, 0x01],
-        // EMV 4.4 B1 8.3: T0, TB1, TC1, TD1, TD2, TA3 and TB3 of a T=1 card; no programming voltage, no extra guard time,
-        // blocks of 254 bytes, BWI 4 and CWI 5.
-        Coupling::Contact => &[0xE0 | count, 0x00, 0x00, 0x81, 0x31, 0xFE, 0x45],
+        // EMV 4.4 B1 8.3: T0, TB1, TC1, TD1, TD2, TA3 and TB3; no programming voltage, no extra guard time, T=0 first, and
+        // T=1 with blocks of 254 bytes, BWI 4 and CWI 5. Some programs connect with one protocol only; in the virtual
+        // reader either carries whole APDUs.
+        Coupling::Contact => &[0xE0 | count, 0x00, 0x00, 0x80, 0x31, 0xFE, 0x45],
     };
     let checked = [interface, historical].concat();
     let check = checked.iter().fold(0, |sum, byte| sum ^ byte);
@@ -92,6 +93,11 @@ mod tests {
         assert_eq!(answer_to_reset(Coupling::Contactless, &[]), [0x3B, 0x80, 0x80, 0x01, 0x01]);
         assert!(
             answer_to_reset(Coupling::Contactless, &[0x80, 0x31]).starts_with(&[0x3B, 0x82, 0x80, 0x01, 0x80, 0x31])
+        );
+        assert_eq!(
+            answer_to_reset(Coupling::Contact, &[]),
+            [0x3B, 0xE0, 0x00, 0x00, 0x80, 0x31, 0xFE, 0x45, 0xEA],
+            "T=0 and T=1, for programs that connect with one of them only"
         );
         for coupling in [Coupling::Contactless, Coupling::Contact] {
             let atr = answer_to_reset(coupling, &[0x55; 40]);
