@@ -311,7 +311,8 @@ impl System {
             unpredictable_number: self.world.unpredictable_number(),
         };
         let terminal = Arc::clone(&FIXTURES.terminals["corner-shop"]);
-        let tap = Tap { terminal, purchase, pin: None, online: true, field_lost_after: None };
+        let tap =
+            Tap { terminal, purchase, pin: None, online: true, field_lost_after: None, man_in_the_middle: vec![] };
         let receipt = self.world.pay(tap).expect("the terminal always ends");
         let Expected::Payment(paid) = expected else { return };
         let approved = receipt.outcome == Outcome::Approved;

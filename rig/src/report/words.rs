@@ -16,7 +16,13 @@ const SHOWN_BYTES: usize = 24;
 pub fn last_exchanges(events: &[Event], count: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut fragments = 0;
-    for event in events {
+    // A failed payment is shown from its first command on.
+    let payment = last_payment(events);
+    let mut before_payment = None;
+    for (at, event) in events.iter().enumerate() {
+        if payment == Some(at) {
+            before_payment = Some(lines.len());
+        }
         if matches!(event.kind, Kind::Apdu { via: Via::NfcChannel, .. }) {
             lines.truncate(lines.len() - fragments);
             fragments = 0;
@@ -25,7 +31,17 @@ pub fn last_exchanges(events: &[Event], count: usize) -> Vec<String> {
         fragments = if is_fragment(&event.kind) { fragments + 1 } else { 0 };
         lines.push(line);
     }
-    lines.split_off(lines.len().saturating_sub(count))
+    let last = lines.len().saturating_sub(count);
+    lines.split_off(before_payment.map_or(last, |payment| last.min(payment)))
+}
+
+/// Where the step begins that spoke to a reader last, when nothing but looking came after it.
+fn last_payment(events: &[Event]) -> Option<usize> {
+    let is_step = |event: &Event| matches!(event.kind, Kind::StepStarted { .. });
+    let spoke = events.iter().rposition(|event| matches!(event.kind, Kind::Apdu { via: Via::Contactless, .. }))?;
+    let done_since = events.iter().skip(spoke).any(|event| matches!(event.kind, Kind::Att { .. }));
+    let began = events.iter().take(spoke).rposition(is_step)?;
+    (!done_since).then_some(began)
 }
 
 /// One event in words, with its time; `None` for the ends of steps and cases, which a report shows in its own way.

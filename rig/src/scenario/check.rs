@@ -8,6 +8,7 @@ use super::error::FileError;
 use super::expect::{CardRow, Expect, OkExpect};
 use super::fault::{Fault, FaultKind, PointKind};
 use super::file::Case;
+use super::middle::Bend;
 use super::names::Names;
 use super::rules;
 use super::span::{At, Span};
@@ -229,6 +230,7 @@ impl<'a> Checker<'a> {
                 if let Some(terminal) = &it.terminal {
                     self.known(terminal, "terminal/terminals", &self.names.terminals);
                 }
+                it.man_in_the_middle.iter().for_each(|bend| self.bend(bend));
             }
             Verb::Wait(it) => self.duration(&it.time),
             Verb::Retry(it) => self.retry(&it.step),
@@ -300,6 +302,19 @@ impl<'a> Checker<'a> {
         let refused = |expect: &At<Expect>| expect.warranty.as_ref().is_some_and(|warranty| warranty.refused.is_some());
         if !step.expect.as_ref().is_some_and(refused) {
             self.known(&it.country, "country/countries", &self.names.countries);
+        }
+    }
+
+    fn bend(&mut self, bend: &Bend) {
+        if !bend.changes_something() {
+            let error = FileError::at(&bend.at.span, "this man in the middle changes nothing");
+            self.error(
+                error
+                    .note("say what: command, answer, set, flip, leave_out, double, append, keep, late or endless_wtx"),
+            );
+        }
+        if let Some(late) = &bend.late {
+            self.duration(late);
         }
     }
 

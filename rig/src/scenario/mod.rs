@@ -15,6 +15,7 @@ pub mod list;
 pub mod load;
 pub mod matcher;
 mod matrix;
+pub mod middle;
 pub mod names;
 mod needs;
 mod node;

@@ -97,6 +97,7 @@ fn needs_of_verb(verb: &Verb) -> Vec<Capability> {
         | Verb::BankSuspend(_)
         | Verb::BankResume(_)
         | Verb::BankDelete(_) => vec![C::Cloud],
+        Verb::Tap(it) if !it.man_in_the_middle.is_empty() => vec![C::Contactless, C::InjectFaults],
         Verb::Tap(_) => vec![C::Contactless],
         Verb::LoseBand(_) | Verb::FindBand(_) => vec![C::Reach],
         Verb::CutPower(_) | Verb::RestorePower(_) => vec![C::CutPower],

@@ -10,13 +10,14 @@ use band_sim::wire::gatt::CharacteristicId;
 
 use super::expect::{CvmExpect, Got, GotCard, GotEntry, GotSides, GotWarranty, NoticeExpect, OutcomeExpect, Validity};
 use super::file::{Case, GivenState};
+use super::middle::Bend;
 use super::step::{self, Code, Confirm, EnterCode, Key, Pin, Proof, ResetFrom, Serial, Step, Verb, Via};
 use super::units::{DurationExpr, Setting};
 use crate::cloud::api::{AccountId, CardId, CardView, OtpMethod, Refusal};
 use crate::cloud::warranty;
 use crate::phone::io::{Notice, Shown, UserAction};
 use crate::station::fixtures::Fixtures;
-use crate::station::{Acted, Trouble, World, embedded};
+use crate::station::{Acted, Trouble, World, embedded, middle};
 use crate::terminal::io::{Cvm, Outcome, Purchase, Receipt};
 
 /// A case under way: the world and what the file calls things.
@@ -339,8 +340,19 @@ impl Stage {
             Pin::Digits(digits) => Some(digits.clone()),
         };
         let field_lost_after = it.leave_field_after.as_ref().map(|after| after.value);
-        let receipt = self.world.pay(embedded::Tap { terminal, purchase, pin, online: true, field_lost_after })?;
+        let man_in_the_middle = self.bends(&it.man_in_the_middle)?;
+        let tap = embedded::Tap { terminal, purchase, pin, online: true, field_lost_after, man_in_the_middle };
+        let receipt = self.world.pay(tap)?;
+        if let Some(bend) = self.world.idle_bend().and_then(|at| it.man_in_the_middle.get(at)) {
+            let at = &bend.at.span;
+            return Err(Broken(format!("{at}: the man in the middle found nothing to change, so nothing was tried")));
+        }
         Ok(self.got_of_receipt(&receipt))
+    }
+
+    fn bends(&self, bends: &[Bend]) -> Result<Vec<middle::Bend>, Broken> {
+        let late = |bend: &Bend| bend.late.as_ref().map_or(Ok(Duration::ZERO), |late| self.duration(late));
+        bends.iter().map(|bend| Ok(bend.for_station(late(bend)?))).collect()
     }
 
     /// The PIN of the card that a tap uses: the first that the band has contactless-activated.

@@ -160,8 +160,10 @@ fn allow_variables(schema: &mut Value) {
             for (key, inner) in map.iter_mut() {
                 allow_variables(inner);
                 match (key.as_str(), inner) {
-                    ("properties", Value::Object(fields)) => fields.values_mut().for_each(or_variable),
-                    ("items", item) => or_variable(item),
+                    ("properties" | "patternProperties", Value::Object(fields)) => {
+                        fields.values_mut().for_each(or_variable);
+                    }
+                    ("items" | "additionalProperties", value) => or_variable(value),
                     _ => {}
                 }
             }
@@ -271,6 +273,12 @@ mod tests {
     #[test]
     fn a_file_with_every_part_of_the_language_fits() {
         assert_eq!(mistakes(include_str!("testdata/whole.yaml")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_variable_may_stand_for_the_value_of_a_data_object() {
+        let file = "scenario: a\nvars: { v: \"01\" }\nsteps: [{ tap: { amount: 4.20 EUR, man_in_the_middle: [{ at: gpo, set: { 94: \"${v}\" } }] } }]";
+        assert_eq!(mistakes(file), Vec::<String>::new());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::expect::{CardRow, Expect};
 use super::fault::Fault;
 use super::file::Version;
+use super::middle::Bend;
 use super::span::{At, Span};
 use super::units::{Apdus, Bytes, CivilDate, Date, DurationExpr};
 use crate::cloud::api::OtpMethod;
@@ -283,6 +284,9 @@ pub struct Tap {
     /// Take the band out of the field after so many answers.
     #[serde(default)]
     pub leave_field_after: Option<At<u32>>,
+    /// What a hostile card, or a relay before a good one, does to the payment.
+    #[serde(default)]
+    pub man_in_the_middle: Vec<Bend>,
 }
 
 /// What the customer types when the terminal asks for a PIN.

@@ -14,6 +14,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use super::expect::{Entries, OkExpect};
 use super::fault::{Every, Point, PointKind};
 use super::file::Version;
+use super::middle::Spot;
 use super::step::{Code, Pin, Serial};
 use crate::cloud::api::AppVersion;
 
@@ -554,6 +555,7 @@ text_value! {
     Version, "Version", "a version such as `4.0.0`", r"^[0-9]+\.[0-9]+\.[0-9]+$";
     Point, "Point", "a point such as `to_band 3`", r"^(to_band|to_phone|nvm_write|request|contactless_byte) [1-9][0-9]*$";
     Every, "Every", "a set of points such as `every to_band`", r"^every (to_band|to_phone|nvm_write|request|contactless_byte)$";
+    Spot, "Exchange", "an exchange such as `gpo`, or one of them such as `read_record 2`", r"^(ppse|select|gpo|read_record|generate_ac|any)( [1-9][0-9]*)?$";
     Code, "Code", "from_sms, previous_sms, wrong or digits", r"^(from_sms|previous_sms|wrong|[0-9]{1,12})$";
     Pin, "Pin", "right, wrong, none or digits", r"^(right|wrong|none|[0-9]{4,12})$";
     Serial, "Serial", "from_band, or the serial number as printed", r"^.+$";

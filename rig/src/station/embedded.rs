@@ -27,6 +27,7 @@ use crate::terminal::Terminal;
 use crate::terminal::io::{Input as TerminalInput, Output as TerminalOutput, Purchase, Receipt};
 
 use super::carrier::{Carrier, ToCard, UnderWay};
+use super::middle::{Bend, Middle};
 use super::recorder::Recorder;
 
 /// What the person at the band does when it asks to confirm a pairing.
@@ -165,6 +166,8 @@ pub struct Tap {
     pub online: bool,
     /// The field is lost after this many answers.
     pub field_lost_after: Option<u32>,
+    /// What a man in the middle does.
+    pub man_in_the_middle: Vec<Bend>,
 }
 
 /// One exchange over the air, and how long each part of it took.
@@ -200,6 +203,12 @@ enum Arrival {
     Authorise(Box<crate::cloud::api::Authorisation>),
     PowerLoss,
     LeaveForeground,
+}
+
+impl Arrival {
+    const fn is_of_a_payment(&self) -> bool {
+        matches!(self, Self::ToTerminal(_) | Self::TerminalCommand(_) | Self::AirLost(_) | Self::Authorise(_))
+    }
 }
 
 /// Most turns one action may take; a whole add takes about a thousand.
@@ -263,6 +272,7 @@ struct TapState {
     online: bool,
     field_lost_after: Option<u32>,
     answers: u32,
+    middle: Middle,
     /// The command that the band is answering.
     command: Vec<u8>,
     /// When the band came into the field.
@@ -405,6 +415,12 @@ impl World {
     #[must_use]
     pub fn last_card_time(&self) -> Duration {
         self.tap.last_heard.map_or(Duration::ZERO, |heard| heard.saturating_since(self.tap.began))
+    }
+
+    /// The first of the changes in the last payment that a man in the middle found no occasion for, counted from 0.
+    #[must_use]
+    pub fn idle_bend(&self) -> Option<usize> {
+        self.tap.middle.idle()
     }
 
     /// Whether the phone and the band see each other.
@@ -597,10 +613,13 @@ impl World {
             online: tap.online,
             field_lost_after: tap.field_lost_after,
             began: self.now,
+            middle: Middle::new(tap.man_in_the_middle),
             ..TapState::default()
         };
         self.last_authorisation = None;
         self.pin_asked = false;
+        // What comes too late for one payment must not pass for an answer in the next.
+        self.queue.retain(|_, arrival| !arrival.is_of_a_payment());
         self.band_input(BandInput::Field { on: true }, None);
         self.terminal = Some(Terminal::new(tap.terminal));
         self.terminal_input(TerminalInput::Start(tap.purchase));
@@ -1007,6 +1026,7 @@ impl World {
             return self.lose_air(Strike::FieldLoss);
         }
         self.tap.answers += 1;
+        let command = self.tap.middle.command(command);
         self.recorder.contactless_command(&command);
         self.tap.command.clone_from(&command);
         self.band_input(BandInput::Contactless(command), None);
@@ -1017,8 +1037,14 @@ impl World {
     }
 
     fn answer_to_terminal(&mut self, answer: Vec<u8>) {
+        let computing = self.air.computing(&self.tap.command, &answer);
+        let bent = self.tap.middle.answer(answer);
+        if bent.changed {
+            self.recorder.note(self.now, Kind::Fault { text: "a man in the middle changes the next answer".into() });
+        }
+        let answer = bent.answer;
         self.recorder.contactless_answer(self.now, &answer);
-        let waiting = self.air.waiting(self.air.computing(&self.tap.command, &answer));
+        let waiting = self.air.waiting(computing);
         let leg = self.air.answer(answer.len());
         if let Some((nth, strike)) = self.air_fault(waiting.bytes + leg.bytes) {
             // A fault while the card asks for more time strikes in the middle of its computing, which it finishes.
@@ -1028,7 +1054,8 @@ impl World {
             };
             return self.later(at, Arrival::AirLost(strike));
         }
-        let heard = waiting.time + leg.time;
+        let Some(late) = bent.late else { return };
+        let heard = waiting.time + leg.time + late;
         self.tap.last_heard = Some(self.now + heard);
         self.later(heard, Arrival::ToTerminal(TerminalInput::Answer(answer)));
     }

@@ -102,6 +102,10 @@ impl World for embedded::World {
         self.pin_was_asked()
     }
 
+    fn idle_bend(&self) -> Option<usize> {
+        self.idle_bend()
+    }
+
     fn last_card_time(&self) -> Option<Duration> {
         Some(self.last_card_time())
     }

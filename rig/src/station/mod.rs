@@ -8,6 +8,7 @@ pub mod fixtures;
 mod in_process;
 pub mod live;
 pub mod local;
+pub mod middle;
 mod offer;
 #[cfg(all(feature = "pcsc", feature = "vpcd"))]
 pub mod plugged;

@@ -104,6 +104,10 @@ pub trait World: fmt::Debug + Send {
     fn last_authorisation(&self) -> Option<AuthorisationReason>;
     /// Whether the last payment asked the customer for a PIN.
     fn pin_was_asked(&self) -> bool;
+    /// The first of the changes in the last payment that a man in the middle found no occasion for, counted from 0.
+    fn idle_bend(&self) -> Option<usize> {
+        None
+    }
     /// How long the band was held to the reader in the last payment; `None` where nobody measures it.
     fn last_card_time(&self) -> Option<Duration> {
         None
