@@ -6,9 +6,11 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use band_sim::wire::apdu::{CApdu, RApdu};
+use band_sim::wire::tlv;
 use serde_json::Value;
 
 use super::digits::{Digits, Token};
@@ -91,7 +93,7 @@ impl Masker {
     #[must_use]
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut masked: Option<Vec<u8>> = None;
-        self.mask_patterns(text.as_bytes(), &mut masked);
+        self.mask_patterns(text.as_bytes(), true, &mut masked);
         self.mask_pins(text.as_bytes(), &mut masked);
         // Masking puts an ASCII character in place of another one.
         masked.and_then(|bytes| String::from_utf8(bytes).ok()).map_or(Cow::Borrowed(text), Cow::Owned)
@@ -100,12 +102,10 @@ impl Masker {
     /// `bytes` in spaced hex with every known secret masked, also one that a fragment boundary cut in two.
     #[must_use]
     pub fn hex(&self, bytes: &[u8]) -> String {
-        let mut shown = spaced_hex(bytes);
+        // Numbers first: one whose digits an edge has hidden is not known any more, nor what follows it on track 2.
+        let mut shown = self.text(&spaced_hex(bytes)).into_owned();
         self.layers.iter().for_each(|layer| layer.edges.mask(bytes, &mut shown));
-        match self.text(&shown) {
-            Cow::Borrowed(_) => shown,
-            Cow::Owned(masked) => masked,
-        }
+        shown
     }
 
     /// A C-APDU in spaced hex: known secrets, and what its tags or its instruction call secret.
@@ -121,7 +121,15 @@ impl Masker {
     #[must_use]
     pub fn response(&self, bytes: &[u8]) -> String {
         match RApdu::decode(bytes) {
-            Ok(response) => self.both(&decode::masked_response(&response), bytes),
+            Ok(response) => {
+                let by_tag = decode::masked_response(&response);
+                match value_ranges(&response.data) {
+                    Some(values) if by_tag.len() + 1 == 3 * bytes.len() => {
+                        self.response_of_objects(&by_tag, bytes, &values)
+                    }
+                    _ => self.both(&by_tag, bytes),
+                }
+            }
             Err(_) => self.both(&decode::masked_hex(bytes), bytes),
         }
     }
@@ -163,6 +171,31 @@ impl Masker {
             }
             Value::Null | Value::Bool(_) => {}
         }
+    }
+
+    /// As [`Self::both`], but what follows a number on track 2 ends with the value it stands in: the status word and the objects behind
+    /// it stay legible.
+    fn response_of_objects(&self, by_tag: &str, bytes: &[u8], values: &[Range<usize>]) -> String {
+        let plain = spaced_hex(bytes);
+        let whole = self.hex(bytes);
+        if whole == plain {
+            return by_tag.to_owned();
+        }
+        let mut numbers = Some(plain.clone().into_bytes());
+        self.mask_patterns(plain.as_bytes(), false, &mut numbers);
+        let mut known = numbers.and_then(|known| String::from_utf8(known).ok()).unwrap_or_else(|| whole.clone());
+        self.layers.iter().for_each(|layer| layer.edges.mask(bytes, &mut known));
+        let mut shown = by_tag.as_bytes().to_vec();
+        let mut hide = |from: usize, stars: &[u8]| {
+            let places = shown.iter_mut().skip(3 * from).zip(stars);
+            places.filter(|(_, star)| **star == b'*').for_each(|(place, _)| *place = b'*');
+        };
+        hide(0, known.as_bytes());
+        for value in values {
+            let Some(of_value) = bytes.get(value.clone()) else { continue };
+            hide(value.start, self.hex(of_value).as_bytes());
+        }
+        String::from_utf8(shown).unwrap_or(whole)
     }
 
     /// What either of the two masks hides: `by_tag` is the spaced hex of `bytes` with stars already.
@@ -248,7 +281,7 @@ impl Masker {
     }
 
     /// Slides over the digits of `text`; where eight of them begin a secret, looks at the rest.
-    fn mask_patterns(&self, text: &[u8], masked: &mut Option<Vec<u8>>) {
+    fn mask_patterns(&self, text: &[u8], and_rest: bool, masked: &mut Option<Vec<u8>>) {
         let mut window: u32 = 0;
         let mut filled = 0_usize;
         // Where the last digits stand, the newest at `filled % HEAD`.
@@ -266,7 +299,7 @@ impl Masker {
                 continue;
             }
             for pattern in self.layers.iter().filter_map(|layer| layer.by_head.get(&window)).flatten() {
-                pattern.mask(text, places[(filled + 1) % HEAD], masked);
+                pattern.mask(text, places[(filled + 1) % HEAD], and_rest, masked);
             }
         }
     }
@@ -286,6 +319,19 @@ impl Masker {
             at += word.len() + 1;
         }
     }
+}
+
+/// Where the values of all primitive objects stand; `None` when not all of the bytes are data objects.
+fn value_ranges(data: &[u8]) -> Option<Vec<Range<usize>>> {
+    let mut ranges = Vec::new();
+    for object in tlv::walk_deep(data) {
+        let (_, object) = object.ok()?;
+        if !object.tag.is_constructed() {
+            let start = object.value.as_ptr().addr() - data.as_ptr().addr();
+            ranges.push(start..start + object.value.len());
+        }
+    }
+    (!ranges.is_empty()).then_some(ranges)
 }
 
 /// The authentication characteristic in the vendor's short form.
@@ -371,6 +417,25 @@ mod tests {
             masker.text("35343133333330303839303130343334 3D 32 35"),
             "353431333333************30343334 3D 3* 3*"
         );
+    }
+
+    #[test]
+    fn track_2_of_an_answer_ends_with_its_object() {
+        let answer = [
+            &[0x77, 0x14, 0x57, 0x0D, 0x54, 0x13, 0x33, 0x00, 0x89, 0x01, 0x04, 0x34, 0xD2, 0x51, 0x22, 0x01, 0x12][..],
+            &[0x82, 0x03, 0x00, 0x12, 0x34, 0x90, 0x00],
+        ]
+        .concat();
+        assert_eq!(
+            masker().response(&answer),
+            "77 14 57 0D 54 13 33 ** ** ** 04 34 D* ** ** ** ** 82 03 00 12 34 90 00"
+        );
+        // In a tag that says nothing the number is known all the same.
+        let unknown: Vec<u8> = [&[0xDF, 0x7F, 0x0A][..], &answer[4..14], &[0x90, 0x00]].concat();
+        assert_eq!(masker().response(&unknown), "DF 7F 0A 54 13 33 ** ** ** 04 34 D* ** 90 00");
+        // What is no row of objects is masked as far as it may go.
+        let torn = [&answer[4..17], &[0x90, 0x00]].concat();
+        assert_eq!(masker().response(&torn), "54 13 33 ** ** ** 04 34 D* ** ** ** ** ** **");
     }
 
     #[test]

@@ -31,8 +31,8 @@ impl Pattern {
         Self { nibbles, shown_first: 0, shown_last: 0, then: Then::Nothing }
     }
 
-    /// Masks itself if it stands in `text` at `start`.
-    pub(super) fn mask(&self, text: &[u8], start: usize, masked: &mut Option<Vec<u8>>) {
+    /// Masks itself if it stands in `text` at `start`, and with `and_rest` what of track 2 follows.
+    pub(super) fn mask(&self, text: &[u8], start: usize, and_rest: bool, masked: &mut Option<Vec<u8>>) {
         let mut digits = Digits::starting(text, start);
         let mut places = Vec::with_capacity(self.nibbles.len());
         for &wanted in &self.nibbles {
@@ -43,7 +43,9 @@ impl Pattern {
         }
         let end = places.len().saturating_sub(self.shown_last);
         places.iter().take(end).skip(self.shown_first).for_each(|&at| star(text, at, masked));
-        self.mask_track_2(text, digits, masked);
+        if and_rest {
+            self.mask_track_2(text, digits, masked);
+        }
     }
 
     /// Masks what follows a number after track 2's separator.
