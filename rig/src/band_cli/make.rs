@@ -8,11 +8,33 @@ use band_sim::band::{Band, CardState};
 use band_sim::card::Interface as CardInterface;
 use band_sim::edge::drive::Handle;
 use band_sim::rng::Rng;
+use band_sim::wire::frame::auth::AuthKey;
+use band_sim::wire::hex::Hex;
 
 use super::state::{Keeper, State};
 use super::{Cli, Interface, Trouble, cards, say};
 use crate::station::fixtures::{self, Fixtures};
 use crate::yaml;
+
+/// What the place where it appears makes of a band.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    /// The address of the adapter.
+    pub(super) address: Option<[u8; 6]>,
+    /// The key that was given from outside.
+    pub(super) key: Option<AuthKey>,
+}
+
+/// Where the band's key comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Key {
+    /// There is none: a phone must pair.
+    None,
+    /// It was given or kept and may be a secret.
+    Known,
+    /// It was made here, from the seed.
+    Made(AuthKey),
+}
 
 /// A band that is ready to run.
 #[derive(Debug)]
@@ -20,19 +42,30 @@ pub(super) struct Made {
     pub(super) band: Band,
     /// Where its memory is kept.
     pub(super) state: Option<Keeper>,
+    /// Its key.
+    pub(super) key: Key,
     /// Randomness for what stands around it.
     pub(super) rng: Rng,
 }
 
 /// Makes the band, or takes it up from its state file.
-pub(super) fn make(cli: &Cli, epoch_unix_us: i64) -> Result<Made, Trouble> {
+pub(super) fn make(cli: &Cli, place: &Place, epoch_unix_us: i64) -> Result<Made, Trouble> {
     let stored = cli.state.as_deref().map(State::load).transpose()?.flatten();
-    let (band, state) = match stored {
+    let is_new = stored.is_none();
+    let (mut band, state) = match stored {
         Some(state) => {
-            let state = state.started_again();
+            let state = state.started_again().moved_to(place.address);
             (state.band(epoch_unix_us), state)
         }
-        None => make_new(cli, epoch_unix_us)?,
+        None => make_new(cli, place, epoch_unix_us)?,
+    };
+    if let Some(key) = &place.key {
+        band.set_key(key);
+    }
+    let key = match band.key() {
+        None => Key::None,
+        Some(key) if is_new && place.key.is_none() => Key::Made(key),
+        Some(_) => Key::Known,
     };
     let interface = match cli.interface {
         Interface::Contactless => CardInterface::Contactless,
@@ -40,13 +73,14 @@ pub(super) fn make(cli: &Cli, epoch_unix_us: i64) -> Result<Made, Trouble> {
     };
     let rng = state.rng();
     let state = cli.state.as_ref().map(|path| Keeper::new(path.clone(), state));
-    Ok(Made { band: band.behind_reader(interface), state, rng })
+    Ok(Made { band: band.behind_reader(interface), state, key, rng })
 }
 
-fn make_new(cli: &Cli, epoch_unix_us: i64) -> Result<(Band, State), Trouble> {
+fn make_new(cli: &Cli, place: &Place, epoch_unix_us: i64) -> Result<(Band, State), Trouble> {
     let mut fixtures = load_fixtures(cli)?;
     let profile = find_profile(&cli.profile, &fixtures)?;
-    let state = State::new(&profile, cli.seed);
+    let state = State::new(&profile, cli.seed).moved_to(place.address);
+    let profile = state.profile();
     if cli.cards.is_empty() {
         return Ok((Band::new(profile, state.band_rng(), epoch_unix_us), state));
     }
@@ -83,12 +117,17 @@ fn find_profile(word: &str, fixtures: &Fixtures) -> Result<Arc<BandProfile>, Tro
     Ok(Arc::new(profile))
 }
 
-/// Says who the band is and what is in it.
-pub(super) fn introduce(handle: &Handle) {
+/// Says who the band is and what is in it. A key from outside is never shown.
+pub(super) fn introduce(handle: &Handle, key: &Key) {
     handle.inspect(|band| {
         let identity = &band.profile().identity;
         let address = identity.address().map(|byte| format!("{byte:02X}")).join(":");
         say(&format!("band: {}, {address}, serial {}", identity.name.value, identity.serial_ble.value));
+        match key {
+            Key::None => say("key: none yet, a phone must pair"),
+            Key::Known => say("key: the one it was given"),
+            Key::Made(key) => say(&format!("key: {} (a test key, from the seed)", Hex(key.0.to_vec()))),
+        }
         for (position, card) in band.card_list().iter().enumerate() {
             let number = card.last4.as_ref().map_or_else(String::new, |last4| format!(" **** {last4}"));
             say(&format!("card {}: {}{number}, {}, AID {}", position + 1, card.name, word(card.state), card.aid));

@@ -14,6 +14,8 @@ use clap::{Parser, ValueEnum};
 
 use crate::station::control::{Control, Socket};
 
+#[cfg(feature = "bluez")]
+mod ble;
 pub(crate) mod cards;
 mod log;
 mod make;
@@ -32,6 +34,8 @@ Examples:
   band --vpcd --cards shop.yaml --state band.json  keeps cards, counters and log over restarts
   band --vpcd --interface contact --log debug      behind a reader with contacts; every APDU in the log
   opensc-tool --list-readers                       where it can be seen
+  band --ble hci1                                  a band to pair with, on that Bluetooth adapter (built with `--features bluez`)
+  band --ble hci1 --vpcd --key @key --state b.json on both, paired already with the key in the file `key`
 
 Cards are added at start as in the field: the app asks the cloud, the token service manager's scripts open SCP03 in the band's
 secure element, the bank's code confirms. `ready` on standard output means that all of that is done. Logs go to standard error,
@@ -39,7 +43,8 @@ card numbers and keys masked.
 
 vpcd listens on all network interfaces: anybody who reaches its port can put a card into its reader.
 
-Exit codes: 0 stopped by SIGINT or SIGTERM, 2 bad usage or a file that cannot be used, 3 trouble with the reader or the state file.";
+Exit codes: 0 stopped by SIGINT or SIGTERM, 2 bad usage or a file that cannot be used, 3 trouble with the reader, the
+Bluetooth adapter or the state file.";
 
 /// A payment band on its own: the simulated band, where foreign programs find it.
 #[derive(Debug, Parser)]
@@ -57,6 +62,14 @@ struct Cli {
     #[cfg(feature = "vpcd")]
     #[arg(long, value_name = "N", default_value_t = band_sim::edge::vpcd::Config::DEFAULT_PORT)]
     reader_port: u16,
+    /// Be found on this Bluetooth adapter of BlueZ: its name, as `hci1`, or its address, which becomes the band's.
+    #[cfg(feature = "bluez")]
+    #[arg(long, value_name = "ADAPTER")]
+    ble: Option<String>,
+    /// The key a phone proves to know: 32 hex digits, or `@FILE` with them; the band counts as paired. Without it a phone must pair.
+    #[cfg(feature = "bluez")]
+    #[arg(long, value_name = "HEX|@FILE")]
+    key: Option<ble::Key>,
     /// The kind of reader that the card lies in.
     #[arg(long, value_enum, default_value_t = Interface::Contactless)]
     interface: Interface,
@@ -129,11 +142,11 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<(), Trouble> {
     require_a_place(cli)?;
     let clock = Clock::start();
-    let made = make::make(cli, clock.epoch_unix_us())?;
+    let made = make::make(cli, &place(cli)?, clock.epoch_unix_us())?;
     let handle = Handle::new(made.band, clock);
     let failed = state::keep(&handle, made.state)?;
     log::listen(&handle);
-    make::introduce(&handle);
+    make::introduce(&handle, &made.key);
 
     let _control = control(cli, &handle)?;
     let stop = {
@@ -143,8 +156,12 @@ fn run(cli: &Cli) -> Result<(), Trouble> {
     #[cfg(feature = "vpcd")]
     let reader = cli.vpcd.then(|| vpcd::Reader::start(cli, &handle, made.rng.fork("reader")));
     ctrlc::set_handler(stop).map_err(|error| Trouble::Station(format!("failed to listen for signals: {error}")))?;
+    #[cfg(feature = "bluez")]
+    let peripheral = cli.ble.as_ref().map(|adapter| ble::start(adapter, &handle)).transpose()?;
     say("ready");
     handle.run();
+    #[cfg(feature = "bluez")]
+    drop(peripheral);
     #[cfg(feature = "vpcd")]
     if let Some(reader) = reader {
         reader.stop();
@@ -162,12 +179,35 @@ fn control(cli: &Cli, handle: &Handle) -> Result<Option<Socket>, Trouble> {
 
 /// There must be somewhere for it to appear.
 fn require_a_place(cli: &Cli) -> Result<(), Trouble> {
+    let mut places = Vec::new();
+    let mut chosen = false;
     #[cfg(feature = "vpcd")]
-    if cli.vpcd {
-        return Ok(());
+    {
+        places.push("--vpcd");
+        chosen |= cli.vpcd;
+    }
+    #[cfg(feature = "bluez")]
+    {
+        places.push("--ble");
+        chosen |= cli.ble.is_some();
     }
     let _ = cli;
-    Err(Trouble::Input("say where the band should appear: --vpcd".to_owned()))
+    if chosen {
+        return Ok(());
+    }
+    Err(Trouble::Input(format!("say where the band should appear: {}", places.join(" or "))))
+}
+
+/// What the place makes of the band.
+fn place(cli: &Cli) -> Result<make::Place, Trouble> {
+    let _ = cli;
+    #[cfg(feature = "bluez")]
+    return Ok(make::Place {
+        address: cli.ble.as_deref().map(ble::address).transpose()?,
+        key: cli.key.as_ref().map(|key| key.0),
+    });
+    #[cfg(not(feature = "bluez"))]
+    Ok(make::Place::default())
 }
 
 /// A line for whoever started the band. A pipe that was closed is the reader's choice.

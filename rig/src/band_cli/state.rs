@@ -90,9 +90,22 @@ impl State {
         self
     }
 
+    /// The state of a band with this address.
+    pub(super) fn moved_to(mut self, address: Option<[u8; 6]>) -> Self {
+        if let Some(address) = address {
+            self.profile.identity.address.value = Hex(address.to_vec());
+        }
+        self
+    }
+
+    /// What kind of band it is.
+    pub(super) fn profile(&self) -> Arc<BandProfile> {
+        Arc::new(self.profile.clone())
+    }
+
     /// The band it describes, switched on.
     pub(super) fn band(&self, epoch_unix_us: i64) -> Band {
-        let profile = Arc::new(self.profile.clone());
+        let profile = self.profile();
         match self.memory.clone() {
             Some(memory) => Band::restored(profile, self.band_rng(), epoch_unix_us, memory, self.starts),
             None => Band::new(profile, self.band_rng(), epoch_unix_us),

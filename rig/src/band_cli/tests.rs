@@ -12,7 +12,7 @@ fn cli(words: &[&str]) -> Cli {
 }
 
 fn make(words: &[&str]) -> Result<make::Made, String> {
-    make::make(&cli(words), 1_767_268_800_000_000).map_err(|trouble| trouble.to_string())
+    make::make(&cli(words), &make::Place::default(), 1_767_268_800_000_000).map_err(|trouble| trouble.to_string())
 }
 
 #[test]

@@ -30,6 +30,12 @@ impl Band {
         }
     }
 
+    /// The key a phone proves to know, if one has paired.
+    #[must_use]
+    pub fn key(&self) -> Option<AuthKey> {
+        self.settings.auth_key()
+    }
+
     /// Physical writes to this memory since the band was made.
     #[must_use]
     pub fn nvm_writes(&self, memory: Memory) -> u64 {
