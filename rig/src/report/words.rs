@@ -9,7 +9,7 @@ const NFC_CHANNEL: &str = "H:0011";
 /// Bytes shown of a value on a line; a trace has them all.
 const SHOWN_BYTES: usize = 24;
 
-/// The last `count` exchanges before the end of `events`, oldest first.
+/// The last `count` exchanges before the end of `events`, oldest first; of a payment that ends there all, and their bytes.
 ///
 /// Fragments on the APDU channel are left out when the whole APDU follows; of an exchange that was cut off they stay.
 #[must_use]
@@ -30,9 +30,23 @@ pub fn last_exchanges(events: &[Event], count: usize) -> Vec<String> {
         let Some(line) = is_exchange(&event.kind).then(|| line(event)).flatten() else { continue };
         fragments = if is_fragment(&event.kind) { fragments + 1 } else { 0 };
         lines.push(line);
+        if let (Some(_), Kind::Apdu { via: Via::Contactless, command, response }) = (before_payment, &event.kind) {
+            lines.extend(rows(">", command));
+            lines.extend(rows("<", response));
+        }
     }
     let last = lines.len().saturating_sub(count);
     lines.split_off(before_payment.map_or(last, |payment| last.min(payment)))
+}
+
+/// All bytes of a command or answer, in rows below its line.
+fn rows(sign: &str, hex: &str) -> Vec<String> {
+    const WIDTH: usize = 3 * 24;
+    let row = |(at, row): (usize, &[u8])| {
+        let sign = if at == 0 { sign } else { " " };
+        format!("{:16}{sign} {}", "", String::from_utf8_lossy(row).trim_end())
+    };
+    hex.as_bytes().chunks(WIDTH).enumerate().map(row).collect()
 }
 
 /// Where the step begins that spoke to a reader last, when nothing but looking came after it.
@@ -201,6 +215,26 @@ mod tests {
         let lines = last_exchanges(&events, 2);
         assert!(lines[0].contains("RECORD 7") && lines[1].contains("RECORD 8"), "{lines:#?}");
         assert!(last_exchanges(&[], 2).is_empty());
+    }
+
+    #[test]
+    fn of_a_payment_at_the_end_all_is_given_and_every_byte() {
+        let step = Kind::StepStarted { step: "1".into(), file: "a.yaml".into(), line: 3, text: "tap".into() };
+        let over_the_air = |number: u8| {
+            let response = ["AB"; 30].join(" ") + " 90 00";
+            let kind = Kind::Apdu { via: Via::Contactless, command: format!("00 B2 0{number} 0C 00"), response };
+            Event { case: 0, at_us: 2, kind }
+        };
+        let mut events = vec![apdu_of("00 A4 04 00"), Event { case: 0, at_us: 1, kind: step }];
+        events.extend((0..9).map(over_the_air));
+        let lines = last_exchanges(&events, 2);
+        assert_eq!(lines.len(), 9 * 4, "{lines:#?}");
+        assert!(lines[0].contains("RECORD 0"), "{lines:#?}");
+        assert_eq!(lines[1], "                > 00 B2 00 0C 00");
+        assert_eq!(lines[3].trim(), "AB AB AB AB AB AB 90 00");
+        // What was done since is what counts.
+        events.push(write("01"));
+        assert_eq!(last_exchanges(&events, 2).len(), 2);
     }
 
     #[test]
