@@ -231,3 +231,102 @@ fn the_help_names_nothing_that_is_not_there() {
         assert!(!run.contains(later), "{later} is not there yet");
     }
 }
+
+#[test]
+fn a_man_in_the_middle_without_an_occasion_breaks_the_case() {
+    let steps = "  - tap: { amount: 4.20 EUR, man_in_the_middle: [{ at: gpo, flip: [9F6C] }] }";
+    let text = format!(
+        "scenario: a card pays\ngiven: {{ cards: [{{ card: mastercard-debit, as: debit }}] }}\nsteps:\n{steps}\n    expect: {{ outcome: approved }}\n"
+    );
+    let output = Folder::with(&[("a.yaml", text.as_bytes())]).run(&[]);
+    assert!(said(&output).contains("the man in the middle found nothing to change"), "{}", said(&output));
+    assert_ne!(code(&output), Some(0));
+}
+
+/// Payments that fail in every way in which card data could be shown, with what the app and raw commands answer.
+const TELLTALES: &str = r#"
+scenario: whatever goes wrong, ${card} is not shown
+matrix:
+  - { card: mastercard-debit, aid: A0 00 00 00 04 10 10, record: 00 B2 01 0C 00, bend: { at: read_record 1, keep: 15 } }
+  - { card: mastercard-debit, aid: A0 00 00 00 04 10 10, record: 00 B2 01 14 00, bend: { at: read_record 2, append: DF } }
+  - { card: visa-credit, aid: A0 00 00 00 03 10 10, record: 00 B2 01 1C 00, bend: { at: gpo, keep: 40 } }
+  - { card: visa-credit, aid: A0 00 00 00 03 10 10, record: 00 B2 01 1C 00, bend: { at: gpo, flip: [9F26] } }
+given: { cards: [{ card: "${card}", as: it }] }
+steps:
+  - tap: { amount: 60.00 EUR, terminal: restaurant, pin: wrong }
+    expect: { outcome: not_paid }
+  - apdu: { via: contactless, send: [ "00 A4 04 00 07 ${aid} 00", 80 A8 00 00 02 83 00 00, "${record}" ] }
+  - history: it
+  - tap: { amount: 60.00 EUR, terminal: restaurant, man_in_the_middle: ["${bend}"] }
+    expect: { outcome: field_lost, card: it, arc: "99" }
+"#;
+
+#[test]
+fn no_output_shows_a_card_number_a_track_a_pin_or_a_key() {
+    let out = tempfile::tempdir().expect("a folder");
+    let reports = out.path().display().to_string();
+    let run = Folder::with(&[("a.yaml", TELLTALES.as_bytes())]).run(&["--out", &reports]);
+    assert_eq!(code(&run), Some(1), "{}{}", said(&run), errors(&run));
+    let mut outputs = vec![("run".to_owned(), said(&run) + &errors(&run))];
+    for card in ["mastercard-debit", "mastercard-prepaid", "visa-credit"] {
+        for more in [&[][..], &["--json"], &["--pin", "wrong"], &["--offline"], &["--terminal", "petrol-pump"]] {
+            let fixed =
+                ["tap", "--amount", "60.00 EUR", "--card", card, "--color", "never", "--terminal", "restaurant"];
+            let arguments: Vec<&str> = match more.first() {
+                Some(&"--terminal") => [&fixed[..7], more].concat(),
+                _ => [&fixed[..], more].concat(),
+            };
+            let output = bandrig(&arguments);
+            outputs.push((arguments.join(" "), said(&output) + &errors(&output)));
+        }
+    }
+    let mut folders = vec![out.path().to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => outputs.push((path.display().to_string(), fs::read_to_string(&path).expect("text"))),
+            }
+        }
+    }
+    assert!(outputs.len() >= 20, "{:?}", outputs.iter().map(|(name, _)| name).collect::<Vec<_>>());
+
+    let mut masked = 0;
+    for (name, text) in &outputs {
+        let plain: String =
+            text.chars().filter(|it| !it.is_whitespace() && !matches!(it, ':' | '-' | '_' | '"')).collect();
+        masked += plain.matches("541333***").count() + plain.matches("476173***").count();
+        for secret in secrets() {
+            assert!(!plain.to_uppercase().contains(&secret), "{secret} stands in {name}");
+        }
+        // Tokens are made by the bank, in the ranges of their schemes: none of their other digits may follow.
+        for (start, digits) in [("541333", 3), ("476173", 3), ("353431333333", 6), ("343736313733", 6)] {
+            for (at, _) in plain.match_indices(start) {
+                let follows: String = plain[at + start.len()..].chars().take(digits).collect();
+                assert!(!follows.chars().all(|it| it.is_ascii_digit()), "{start}{follows} stands in {name}");
+            }
+        }
+        for start in ["84,19,51,", "71,97,115,"] {
+            assert!(!plain.contains(start), "{start} stands in {name}");
+        }
+    }
+    assert!(masked >= 40, "only {masked} masked numbers were seen, so nothing was tried");
+}
+
+/// Numbers and keys of the card fixtures, as hex digits.
+fn secrets() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/cards");
+    let mut secrets = vec![];
+    for entry in fs::read_dir(folder).expect("the card fixtures") {
+        let text = fs::read_to_string(entry.expect("an entry").path()).expect("text");
+        for line in text.lines() {
+            let Some((name, value)) = line.trim().split_once(": ") else { continue };
+            if matches!(name, "pan" | "ac" | "smi" | "smc") {
+                secrets.push(value.replace([' ', '"'], ""));
+            }
+        }
+    }
+    assert!(secrets.len() >= 40, "{} secrets", secrets.len());
+    secrets
+}

@@ -217,6 +217,26 @@ fn wrong_expectations() {
 }
 
 #[test]
+fn wrong_men_in_the_middle() {
+    let tap = |bend: &str| format!("  - tap: {{ amount: 4.20 EUR, man_in_the_middle: [{bend}] }}");
+    let steps = [
+        "{ at: gpo }",
+        "{ set: { 9F6C: 00 80 } }",
+        "{ at: get_processing_options, keep: 0 }",
+        "{ at: read_record 0, keep: 0 }",
+        "{ at: gpo, set: { 9F6: 00 80 } }",
+        "{ at: gpo, set: { 9F6C: 0 } }",
+        "{ at: gpo, flip: 9F6C }",
+        "{ at: gpo, late: 6 }",
+        "{ at: gpo, endless_wtx: once }",
+        "{ at: gpo, keep: -1 }",
+        "{ at: gpo, say: 90 00 }",
+    ]
+    .map(tap);
+    insta::assert_snapshot!(said_of_steps(&steps.each_ref().map(String::as_str)));
+}
+
+#[test]
 fn wrong_names_of_cards() {
     insta::assert_snapshot!(said_of_steps(&[
         "  - remove_card: debit",
