@@ -378,6 +378,10 @@ pub struct AuthorisationReply {
     pub reason: AuthorisationReason,
     /// When the cryptogram does not match: what the issuer computed it over, before padding. No key is in it.
     pub cryptogram_input: Option<Vec<u8>>,
+    /// What of the chip data contradicts what the issuer knows of its card although the cryptogram is right, in words. It is
+    /// flagged, not refused: an issuer that refuses would be the only one (assumed).
+    #[serde(default)]
+    pub suspicion: Option<String>,
 }
 
 /// Why the issuer decided as it did.

@@ -16,6 +16,8 @@ struct ChipData<'a> {
     cryptogram: [u8; 8],
     cryptogram_information: u8,
     cvm_results: Option<[u8; 3]>,
+    terminal_qualifiers: Option<[u8; 4]>,
+    card_qualifiers: Option<[u8; 2]>,
 }
 
 impl Bank {
@@ -35,13 +37,14 @@ impl Bank {
         let reason = self.decide(key, request, &data);
         let arc = response_code(reason);
         let approved = reason == AuthorisationReason::Approved;
-        let (master, cvn) = match self.card(key) {
-            Some(card) => (card.token.keys.ac, card.product.cvn),
+        let (master, cvn, suspicion) = match self.card(key) {
+            Some(card) => (card.token.keys.ac, card.product.cvn, changed_qualifiers(card, &data)),
             None => return refuse(AuthorisationReason::UnknownToken),
         };
         let answer = cvn.issuer_authentication_data(&master, &session_key, data.cryptogram, arc);
         self.book(key, &data, approved, unix_us.saturating_add_unsigned(now.as_micros()) / 1_000_000);
-        AuthorisationReply { approved, arc, issuer_authentication_data: Some(answer), reason, cryptogram_input: None }
+        let issuer_authentication_data = Some(answer);
+        AuthorisationReply { approved, arc, issuer_authentication_data, reason, cryptogram_input: None, suspicion }
     }
 
     /// Everything but the cryptogram.
@@ -131,6 +134,32 @@ fn pin_agrees(card: &BankCard, request: &Authorisation, data: &ChipData<'_>) -> 
     }
 }
 
+/// Card transaction qualifiers (9F6C) are in no cryptogram, and fDDA is often left out where a payment goes online: changed on the way
+/// they make a terminal believe in a verification that never was. The issuer knows what its card says to which terminal.
+// EMV Contactless C-3 5.7.1, A.2; facts/emv.md 2
+fn changed_qualifiers(card: &BankCard, data: &ChipData<'_>) -> Option<String> {
+    const ONLINE_PIN: u8 = 0x80;
+    const SIGNATURE: u8 = 0x40;
+    let ([reader, demands, ..], said) = data.terminal_qualifiers.zip(data.card_qualifiers)?;
+    let [may, second] = *card.product.qualifiers.first_chunk::<2>()?;
+    let demanded = demands & 0x40 != 0;
+    let offers = |verification, known| demanded && may & verification != 0 && reader & known != 0;
+    let verification = match (offers(ONLINE_PIN, 0x04), offers(SIGNATURE, 0x02)) {
+        (true, _) => ONLINE_PIN,
+        (false, true) => SIGNATURE,
+        (false, false) => 0,
+    };
+    let meant = [may & !(ONLINE_PIN | SIGNATURE) | verification, second];
+    let hex = |[first, second]: [u8; 2]| format!("{first:02X} {second:02X}");
+    (said != meant).then(|| {
+        format!(
+            "card transaction qualifiers (9F6C) are {} where this card says {}: changed on the way, which the cryptogram does not show",
+            hex(said),
+            hex(meant)
+        )
+    })
+}
+
 impl<'a> ChipData<'a> {
     fn decode(bytes: &'a [u8]) -> Option<Self> {
         fn field<const N: usize>(bytes: &[u8], tag: Tag) -> Option<[u8; N]> {
@@ -162,6 +191,8 @@ impl<'a> ChipData<'a> {
             cryptogram: field(bytes, TAG_9F26_APPLICATION_CRYPTOGRAM)?,
             cryptogram_information: u8::from_be_bytes(field(bytes, TAG_9F27_CID)?),
             cvm_results: field(bytes, TAG_9F34_CVM_RESULTS),
+            terminal_qualifiers: field(bytes, TAG_9F66_TTQ),
+            card_qualifiers: field(bytes, TAG_9F6C_CTQ),
         })
     }
 
@@ -188,7 +219,14 @@ fn decimal(digits: &[u8]) -> u64 {
 
 const fn refuse(reason: AuthorisationReason) -> AuthorisationReply {
     let arc = response_code(reason);
-    AuthorisationReply { approved: false, arc, issuer_authentication_data: None, reason, cryptogram_input: None }
+    AuthorisationReply {
+        approved: false,
+        arc,
+        issuer_authentication_data: None,
+        reason,
+        cryptogram_input: None,
+        suspicion: None,
+    }
 }
 
 /// Authorisation response code.

@@ -33,6 +33,8 @@ pub struct Expect {
     /// The bank's reason.
     #[schemars(schema_with = "super::schema::authorisation_reason")]
     pub reason: Option<At<AuthorisationReason>>,
+    /// Whether the bank found something odd, which it flags and does not refuse: a changed 9F6C.
+    pub suspicious: Option<At<bool>>,
     /// Which card paid (R8).
     pub card: Option<At<String>>,
     /// Whether the customer was asked for a PIN (R3).
@@ -245,6 +247,9 @@ pub struct Got {
     /// The bank's reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<AuthorisationReason>,
+    /// Whether the bank found something odd.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspicious: Option<bool>,
     /// Which card paid, by alias.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub card: Option<String>,

@@ -148,6 +148,7 @@ impl Differences<'_> {
         self.equal("online", expect.online.as_ref(), got.online.as_ref());
         self.equal("arc", expect.arc.as_ref(), got.arc.as_ref());
         self.equal("reason", expect.reason.as_ref(), got.reason.as_ref());
+        self.equal("suspicious", expect.suspicious.as_ref(), got.suspicious.as_ref());
         if let Some(within) = &expect.within {
             self.within(within, got);
         }

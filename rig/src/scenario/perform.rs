@@ -389,6 +389,7 @@ impl Stage {
             online: Some(receipt.online),
             arc: receipt.arc.map(|arc| String::from_utf8_lossy(&arc).into_owned()),
             reason: self.world.last_authorisation(),
+            suspicious: receipt.online.then(|| self.world.was_suspicious()),
             card,
             pin_asked: Some(self.world.pin_was_asked()),
             card_time_us: self.world.last_card_time().and_then(|time| u64::try_from(time.as_micros()).ok()),

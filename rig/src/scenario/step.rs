@@ -466,7 +466,8 @@ impl Verb {
         const APP: &[&str] = &["ok", "refused", "notice", "unchanged"];
         const APP_ONLY: &[&str] = &["ok", "refused", "notice"];
         const ON_BAND: &[&str] = &["ok", "refused", "notice", "on_band", "unchanged"];
-        const TAP: &[&str] = &["outcome", "cvm", "online", "arc", "reason", "card", "pin_asked", "within", "tlv"];
+        const TAP: &[&str] =
+            &["outcome", "cvm", "online", "arc", "reason", "suspicious", "card", "pin_asked", "within", "tlv"];
         const ANSWER: &[&str] = &["sw", "data", "tlv", "unchanged", "refused"];
         match self {
             Self::SignIn(_) => ("sign_in", APP_ONLY, true),

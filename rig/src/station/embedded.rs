@@ -248,6 +248,7 @@ pub struct World {
     cloud_requests: u64,
     contactless_bytes: u64,
     last_authorisation: Option<AuthorisationReason>,
+    suspicious: bool,
     pin_asked: bool,
     rng: Rng,
     outside: Outside,
@@ -313,6 +314,7 @@ impl World {
             cloud_requests: 0,
             contactless_bytes: 0,
             last_authorisation: None,
+            suspicious: false,
             pin_asked: false,
             rng: parts.rng.fork("world"),
             outside: Outside::default(),
@@ -402,6 +404,12 @@ impl World {
     #[must_use]
     pub const fn last_authorisation(&self) -> Option<AuthorisationReason> {
         self.last_authorisation
+    }
+
+    /// Whether the bank found something odd in the last payment.
+    #[must_use]
+    pub const fn was_suspicious(&self) -> bool {
+        self.suspicious
     }
 
     /// Whether the last payment asked the customer for a PIN.
@@ -617,6 +625,7 @@ impl World {
             ..TapState::default()
         };
         self.last_authorisation = None;
+        self.suspicious = false;
         self.pin_asked = false;
         // What comes too late for one payment must not pass for an answer in the next.
         self.queue.retain(|_, arrival| !arrival.is_of_a_payment());
@@ -705,6 +714,7 @@ impl World {
                     self.recorder.cryptogram_inputs(self.now, cards, issuers);
                 }
                 self.last_authorisation = Some(reply.reason);
+                self.suspicious = reply.suspicion.is_some();
                 self.later(self.network, Arrival::ToTerminal(TerminalInput::Online(Some(reply))));
             }
         }

@@ -98,6 +98,10 @@ impl World for embedded::World {
         self.last_authorisation()
     }
 
+    fn was_suspicious(&self) -> bool {
+        self.was_suspicious()
+    }
+
     fn pin_was_asked(&self) -> bool {
         self.pin_was_asked()
     }

@@ -170,6 +170,7 @@ impl Station for Live {
             notices: vec![],
             inbox: vec![],
             last_authorisation: None,
+            suspicious: false,
             pin_asked: false,
             rng: rng.fork("world"),
             recorder,
@@ -207,6 +208,7 @@ pub struct World {
     notices: Vec<Notice>,
     inbox: Vec<Sms>,
     last_authorisation: Option<AuthorisationReason>,
+    suspicious: bool,
     pin_asked: bool,
     rng: Rng,
     recorder: Recorder,
@@ -482,6 +484,7 @@ impl World {
         let reply = self.cloud.authorise(now, request);
         self.recorder.authorisation(now, request, &reply);
         self.last_authorisation = Some(reply.reason);
+        self.suspicious = reply.suspicion.is_some();
         reply
     }
 }
@@ -517,6 +520,10 @@ impl CaseWorld for World {
 
     fn last_authorisation(&self) -> Option<AuthorisationReason> {
         self.last_authorisation
+    }
+
+    fn was_suspicious(&self) -> bool {
+        self.suspicious
     }
 
     fn pin_was_asked(&self) -> bool {
@@ -575,6 +582,7 @@ impl CaseWorld for World {
 
     fn pay(&mut self, tap: Tap) -> Result<Receipt, Trouble> {
         self.last_authorisation = None;
+        self.suspicious = false;
         self.pin_asked = false;
         self.settle()?;
         self.reader()?.present().map_err(Trouble::Outside)?;

@@ -163,12 +163,15 @@ impl Recorder {
 
     /// An online authorisation.
     pub fn authorisation(&mut self, now: Instant, request: &Authorisation, reply: &AuthorisationReply) {
-        self.trace(now, |masker| Kind::Cloud {
-            request: masker.text(&format!("authorise a payment at {}", request.merchant)).into_owned(),
-            reply: masker
-                .text(&format!("{} {}", String::from_utf8_lossy(&reply.arc), shown(&reply.reason)))
-                .into_owned(),
-        });
+        let mut bank = |text: String| {
+            self.trace(now, |masker| Kind::Terminal { step: "bank".into(), text: masker.text(&text).into_owned() });
+        };
+        let arc = String::from_utf8_lossy(&reply.arc);
+        let words = shown(&reply.reason).replace('_', " ");
+        bank(format!("asked for a payment at {}: {arc}, {words}", request.merchant));
+        if let Some(suspicion) = &reply.suspicion {
+            bank(format!("SUSPICIOUS: {suspicion}"));
+        }
     }
 
     /// Both sides of a cryptogram that does not match: what the card computed it over, and what the issuer did.

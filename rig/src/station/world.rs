@@ -102,6 +102,8 @@ pub trait World: fmt::Debug + Send {
     fn unpredictable_number(&mut self) -> [u8; 4];
     /// Why the bank decided as it did in the last payment; `None` when it was not asked.
     fn last_authorisation(&self) -> Option<AuthorisationReason>;
+    /// Whether the bank found something odd in the last payment, which it decided as if it were not.
+    fn was_suspicious(&self) -> bool;
     /// Whether the last payment asked the customer for a PIN.
     fn pin_was_asked(&self) -> bool;
     /// The first of the changes in the last payment that a man in the middle found no occasion for, counted from 0.

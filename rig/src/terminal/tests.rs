@@ -55,6 +55,7 @@ fn approval() -> AuthorisationReply {
         issuer_authentication_data: None,
         reason: AuthorisationReason::Approved,
         cryptogram_input: None,
+        suspicion: None,
     }
 }
 
