@@ -149,15 +149,23 @@ fn run(cli: &Cli) -> Result<(), Trouble> {
     make::introduce(&handle, &made.key);
 
     let _control = control(cli, &handle)?;
-    let stop = {
-        let handle = handle.clone();
-        move || handle.stop()
-    };
     #[cfg(feature = "vpcd")]
     let reader = cli.vpcd.then(|| vpcd::Reader::start(cli, &handle, made.rng.fork("reader")));
+    let stop = {
+        let handle = handle.clone();
+        #[cfg(feature = "vpcd")]
+        let plug = reader.as_ref().map(vpcd::Reader::plug);
+        move || {
+            #[cfg(feature = "vpcd")]
+            plug.iter().for_each(band_sim::edge::vpcd::Plug::stop);
+            handle.stop();
+        }
+    };
     ctrlc::set_handler(stop).map_err(|error| Trouble::Station(format!("failed to listen for signals: {error}")))?;
     #[cfg(feature = "bluez")]
     let peripheral = cli.ble.as_ref().map(|adapter| ble::start(adapter, &handle)).transpose()?;
+    #[cfg(feature = "vpcd")]
+    reader.iter().for_each(vpcd::Reader::settle);
     say("ready");
     handle.run();
     #[cfg(feature = "bluez")]

@@ -1,6 +1,8 @@
 //! The band in the virtual reader: a thread that lies there, and what it says in the log.
 
+use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use band_sim::edge::drive::Handle;
 use band_sim::edge::vpcd::{self, Config, Coupling, Event, Plug, Reason};
@@ -11,8 +13,12 @@ use super::{Cli, Interface, say};
 use crate::decode;
 use crate::mask::Masker;
 
+const SETTLES_WITHIN: Duration = Duration::from_secs(6);
+
 /// The band in the reader.
 pub(super) struct Reader {
+    /// Told once, when it lies there or when there is nowhere to lie.
+    settled: mpsc::Receiver<()>,
     plug: Plug,
     thread: JoinHandle<()>,
 }
@@ -27,12 +33,32 @@ impl Reader {
         let config = Config { host: cli.reader_host.clone(), port: cli.reader_port, coupling, ..Config::new(rng) };
         let place = format!("{}:{}", config.host, config.port);
         let plug = Plug::new(true);
+        let (settling, settled) = mpsc::channel::<()>();
         let thread = std::thread::spawn({
             let (mut band, plug) = (handle.clone(), plug.clone());
             let masker = Masker::default();
-            move || vpcd::serve(&mut band, &plug, config, |event| tell(&place, &masker, &event))
+            move || {
+                let mut settling = Some(settling);
+                vpcd::serve(&mut band, &plug, config, |event| {
+                    tell(&place, &masker, &event);
+                    if matches!(event, Event::Power(true) | Event::Unreachable(_)) {
+                        settling = None;
+                    }
+                });
+            }
         });
-        Self { plug, thread }
+        Self { settled, plug, thread }
+    }
+
+    /// The hand that holds it there.
+    pub(super) fn plug(&self) -> Plug {
+        self.plug.clone()
+    }
+
+    /// Waits until programs can find the card there, for as long as a reader takes that was just left by another card. A reader
+    /// that is not there, or gives power only later, is not waited for.
+    pub(super) fn settle(&self) {
+        let _ = self.settled.recv_timeout(SETTLES_WITHIN);
     }
 
     /// Takes it away and waits for that.

@@ -18,8 +18,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Ipv6Addr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 mod reader;
 mod stream;
@@ -52,6 +53,9 @@ pub struct Config {
     /// How long a card that left stays away, so that pcscd notices: it looks every 400 ms, and takes a card that was gone in
     /// between for one that has gone mad.
     pub away: Duration,
+    /// How long the reader may leave a card that has just come without power before that card leaves and comes once more. pcscd
+    /// gives it within half a second, unless it takes the card for the one that lay there a moment ago.
+    pub noticed: Duration,
     /// Makes the numbers (UID) that the card shows.
     pub rng: Rng,
 }
@@ -71,6 +75,7 @@ impl Config {
             watchdog: Duration::from_secs(6),
             retry: Duration::from_millis(250),
             away: Duration::from_secs(1),
+            noticed: Duration::from_secs(2),
             rng,
         }
     }
@@ -129,6 +134,8 @@ pub enum Reason {
     ReaderClosed,
     /// The reader asked nothing for so long: it hangs, or another card lies in it.
     Silence(Duration),
+    /// The reader gave it no power for so long: it has not noticed that this is another card.
+    Unnoticed(Duration),
     /// The card answers no more.
     CardGone,
     /// The connection failed.
@@ -143,6 +150,9 @@ impl fmt::Display for Reason {
             Self::ReaderClosed => f.write_str("the reader closed the connection"),
             Self::Silence(time) => {
                 write!(f, "the reader asked nothing for {time:?}: it hangs, or another card lies in it")
+            }
+            Self::Unnoticed(time) => {
+                write!(f, "the reader gave no power for {time:?}: it takes the card for an earlier one")
             }
             Self::CardGone => f.write_str("the card answers no more"),
             Self::Failed(kind) => write!(f, "the connection failed: {kind}"),
@@ -257,7 +267,8 @@ impl State {
 /// Lies in the reader as `card` until the plug is stopped. Blocks; `observe` is told what happens.
 pub fn serve(card: &mut impl VirtualCard, plug: &Plug, config: Config, mut observe: impl FnMut(Event<'_>)) {
     let mut told_unreachable = false;
-    let mut slot = Slot { uid: [0; 4], atr: answer_to_reset(config.coupling, &config.historical_bytes), config };
+    let atr = answer_to_reset(config.coupling, &config.historical_bytes);
+    let mut slot = Slot { uid: [0; 4], atr, config, powered: false, came_twice: false };
     while plug.wait_until_held() {
         if !card.is_there() {
             plug.pause(slot.config.retry);
@@ -289,12 +300,16 @@ struct Slot {
     config: Config,
     atr: Vec<u8>,
     uid: [u8; 4],
+    /// Since it came.
+    powered: bool,
+    /// Whether it has left once to be noticed. A reader that gives no power even then gives it when it is asked to.
+    came_twice: bool,
 }
 
 impl Slot {
     fn connect(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in (self.config.host.as_str(), self.config.port).to_socket_addrs()? {
+        for address in addresses(&self.config.host, self.config.port)? {
             match TcpStream::connect_timeout(&address, self.config.watchdog) {
                 Ok(connection) => {
                     connection.set_read_timeout(Some(self.config.watchdog))?;
@@ -322,6 +337,8 @@ impl Slot {
         }
         let mut stream = Stream::default();
         let mut bytes = [0; 4096];
+        let came = Instant::now();
+        self.powered = false;
         loop {
             let arrived = match connection.read(&mut bytes) {
                 Ok(0) => return Reason::ReaderClosed,
@@ -330,6 +347,10 @@ impl Slot {
                 Err(error) => return self.failure(&error),
             };
             acknowledge_quickly(&connection);
+            if !self.powered && !self.came_twice && came.elapsed() >= self.config.noticed {
+                self.came_twice = true;
+                return Reason::Unnoticed(self.config.noticed);
+            }
             stream.push(arrived);
             while let Some(message) = stream.next_message() {
                 let answer = match self.handle(card, message, observe) {
@@ -359,12 +380,14 @@ impl Slot {
             Message::PowerOn => {
                 self.uid = reader::random_uid(&mut self.config.rng);
                 card.power(true);
+                self.give_power();
                 observe(Event::Power(true));
             }
             Message::Reset => {
                 self.uid = reader::random_uid(&mut self.config.rng);
                 card.power(false);
                 card.power(true);
+                self.give_power();
                 observe(Event::Reset);
             }
             Message::GetAtr => return Ok(encode(&self.atr)),
@@ -372,13 +395,18 @@ impl Slot {
                 let reader = reader::answer(self.config.coupling, &self.uid, &self.config.historical_bytes, &command);
                 let answer = match reader {
                     Some(answer) => answer,
-                    None => card.transmit(&command).ok_or(CardGone)?,
+                    None => card.transmit(&reader::asking(&command)).ok_or(CardGone)?,
                 };
                 observe(Event::Exchange(&command, &answer));
                 return Ok(encode(&answer).or_else(|| encode(&RApdu::sw(Sw::UNKNOWN).encode())));
             }
         }
         Ok(None)
+    }
+
+    const fn give_power(&mut self) {
+        self.powered = true;
+        self.came_twice = false;
     }
 
     fn failure(&self, error: &io::Error) -> Reason {
@@ -388,6 +416,15 @@ impl Slot {
             kind => Reason::Failed(kind),
         }
     }
+}
+
+/// Where a reader may be. Machines without a list of hosts do not know themselves by name.
+fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    // RFC 6761 6.3
+    if host == "localhost" {
+        return Ok([SocketAddr::from(([127, 0, 0, 1], port)), SocketAddr::from((Ipv6Addr::LOCALHOST, port))].into());
+    }
+    Ok((host, port).to_socket_addrs()?.collect())
 }
 
 /// The card answers no more.

@@ -1,5 +1,6 @@
 //! What a reader itself says about the card in it: the answer to reset and the pseudo-APDU for its number.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use crate::rng::Rng;
@@ -62,6 +63,29 @@ pub fn answer(coupling: Coupling, uid: &[u8], historical_bytes: &[u8], command: 
         _ => return Some(RApdu::sw(Sw::FUNCTION_NOT_SUPPORTED).encode()),
     };
     Some(limited(data, command.ne).encode())
+}
+
+/// What reaches the card of a command that arrived without Le although its answer is data.
+///
+/// Many programs leave Le away: with T=0 the reader would fetch the answer by GET RESPONSE, and with T=1 and in the field cards are
+/// known to answer all the same. The card itself goes by the letter (ISO 7816-4 5.1: no Le, no data), so the reader asks for all.
+#[must_use]
+pub fn asking(command: &[u8]) -> Cow<'_, [u8]> {
+    let leaves_le_away = CApdu::decode(command).is_ok_and(|command| {
+        let by_name_with_answer = command.p1 == 0x04 && command.p2 & 0x0C == 0;
+        !command.extended
+            && command.ne.is_none()
+            && !command.data.is_empty()
+            && match (command.cla, command.ins) {
+                // SELECT, on any channel; INTERNAL AUTHENTICATE.
+                (0x00..=0x03, 0xA4) => by_name_with_answer,
+                (0x00, 0x88) => true,
+                // GET PROCESSING OPTIONS, GENERATE AC, INITIALIZE UPDATE, GET STATUS.
+                (0x80, 0xA8 | 0xAE | 0x50 | 0xF2) => true,
+                _ => false,
+            }
+    });
+    if leaves_le_away { Cow::Owned([command, &[0x00]].concat()) } else { Cow::Borrowed(command) }
 }
 
 /// PC/SC part 3, 3.2.2.1.3: less asked for than there is names the right length, more ends early.
@@ -130,6 +154,22 @@ mod tests {
         assert_eq!(contactless(&[0xFF]), Some([0x67, 0x00].into()));
         assert_eq!(contactless(&[0x00, 0xA4, 0x04, 0x00]), None);
         assert_eq!(contactless(&[]), None);
+    }
+
+    #[test]
+    fn an_answer_that_is_not_asked_for_is_asked_for() {
+        let select = [&[0x00, 0xA4, 0x04, 0x00, 0x07][..], &[0xA0, 0, 0, 0, 4, 0x10, 0x10]].concat();
+        assert_eq!(*asking(&select), [&select[..], &[0x00]].concat());
+        let options = [0x80, 0xA8, 0x00, 0x00, 0x02, 0x83, 0x00];
+        assert_eq!(*asking(&options), [&options[..], &[0x00]].concat());
+        // Asked for already; nothing to come; secured; no command at all.
+        let asked = [&options[..], &[0x10]].concat();
+        let without_answer = [&[0x00, 0xA4, 0x04, 0x0C, 0x01], &[0xA0][..]].concat();
+        let secured = [0x84, 0xF2, 0x80, 0x00, 0x02, 0x4F, 0x00];
+        let verify = [0x00, 0x20, 0x00, 0x80, 0x01, 0x24];
+        for command in [&asked[..], &without_answer, &secured, &verify, &[0x00, 0xA4, 0x04, 0x00], &[0x80, 0xA8], &[]] {
+            assert_eq!(*asking(command), *command);
+        }
     }
 
     #[test]

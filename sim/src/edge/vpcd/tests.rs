@@ -216,6 +216,20 @@ fn the_watchdog_frees_a_reader_that_hangs() {
 }
 
 #[test]
+fn a_reader_that_takes_it_for_an_earlier_card_sees_it_come_once_more() {
+    let noticed = Duration::ZERO;
+    let bench = Bench::new(|config| config.noticed = noticed);
+    let mut reader = bench.accept();
+    reader.send(&[0x00, 0x01, 0x04]);
+    assert!(reader.closes(), "no power, and the reader asks as it would of a card that it knows");
+    bench.wait_for(&Told::Unplugged(Reason::Unnoticed(noticed)));
+    // Not for ever: a reader may well give power only to who asks for it.
+    let mut reader = bench.accept();
+    reader.send(&[0x00, 0x01, 0x04]);
+    assert_eq!(reader.receive(), [0x3B, 0x80, 0x80, 0x01, 0x01]);
+}
+
+#[test]
 fn a_band_that_is_taken_away_is_gone_until_it_is_held_there_again() {
     let bench = Bench::new(|_| {});
     let mut reader = bench.accept();
