@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod check;
 mod decode;
+mod doctor;
 mod interrupt;
 mod load;
 mod run;
@@ -51,6 +52,9 @@ enum Command {
     /// One payment, explained step by step.
     #[command(after_help = tap::EXAMPLES)]
     Tap(Box<tap::Tap>),
+    /// Say what of the world outside is there, what is missing, and what mends it.
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::Doctor),
     /// The vendor's authenticity and warranty check.
     #[command(subcommand)]
     Warranty(warranty::Warranty),
@@ -101,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Schema => check::schema(),
         Command::Decode(decode) => decode::decode(&decode),
         Command::Tap(tap) => tap::tap(&tap),
+        Command::Doctor(doctor) => doctor::doctor(&doctor),
         Command::Warranty(warranty) => warranty::warranty(&warranty),
     })
 }

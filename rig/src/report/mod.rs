@@ -9,6 +9,7 @@ pub mod jsonl;
 pub mod junit;
 pub mod out;
 pub mod paint;
+pub mod pcapng;
 pub mod reporter;
 #[cfg(test)]
 mod sample;

@@ -5,8 +5,8 @@ use band_sim::wire::hex::Hex;
 use band_sim::wire::{tag, tlv};
 use serde_json::{Value, json};
 
-use super::Told;
 use super::drive::{Happened, Moment};
+use super::{Place, Told};
 use crate::decode;
 use crate::mask::Masker;
 use crate::terminal::tvr::Tvr;
@@ -14,10 +14,16 @@ use crate::terminal::tvr::Tvr;
 /// The whole object, indented.
 pub(super) fn rendered(told: &Told<'_>) -> String {
     let (payment, receipt) = (told.payment, &told.payment.receipt);
+    let (cards, reader) = match told.place {
+        Place::Band(cards) => (Some(cards), None::<&&str>),
+        #[cfg(feature = "pcsc")]
+        Place::Reader(name) => (None, Some(name)),
+    };
     let mut whole = json!({
         "amount": told.amount.to_string(),
         "terminal": told.terminal.name,
-        "cards": told.card,
+        "cards": cards,
+        "reader": reader,
         "outcome": receipt.outcome,
         "reason": receipt.reason,
         "message": { "id": format!("{:02X}", receipt.message.id()), "words": receipt.message.words() },

@@ -21,13 +21,37 @@ use crate::terminal::config::TerminalConfig;
 use crate::terminal::io::{Outcome, Purchase};
 use crate::yaml;
 
+mod capture;
 mod drive;
 mod json;
+#[cfg(feature = "pcsc")]
+mod reader;
 mod show;
 
 use drive::{Carried, Parts, Payment, Surroundings};
 
-pub(super) const EXAMPLES: &str = "\
+#[cfg(not(feature = "pcsc"))]
+pub(super) const EXAMPLES: &str = EMBEDDED_EXAMPLES;
+#[cfg(feature = "pcsc")]
+pub(super) const EXAMPLES: &str = READER_EXAMPLES;
+
+#[cfg(feature = "pcsc")]
+const READER_EXAMPLES: &str = "\
+Examples:
+  bandrig tap --amount '4.20 EUR'                                  the simulated band at the corner shop
+  bandrig tap --amount '60 EUR' --terminal restaurant --pin wrong  the bank refuses the PIN
+  bandrig tap --amount '4.20 EUR' --reader 'Virtual PCD 00 00'     whatever card is in that reader of pcscd
+  bandrig tap --amount '4.20 EUR' --json | jq .outcome
+
+With --reader the card may be a real one. Its bank is not asked: a stand-in approves without looking at the cryptogram, and nothing
+is charged. The card counts the payment all the same. Commands that can harm a card are refused unless --permit names them. Without
+--reader the band is simulated, its cards were added and confirmed the real way, and times are those of the air model and of the
+band's profile. Card numbers and keys are masked.
+
+Exit codes: 0 paid, 1 not paid, 2 bad usage or a file that cannot be used, 3 trouble with the reader.";
+
+#[cfg(not(feature = "pcsc"))]
+const EMBEDDED_EXAMPLES: &str = "\
 Examples:
   bandrig tap --amount '4.20 EUR'                                  the simulated band at the corner shop
   bandrig tap --amount '60 EUR' --terminal restaurant --pin wrong  the bank refuses the PIN
@@ -43,6 +67,10 @@ Exit codes: 0 paid, 1 not paid, 2 bad usage or a file that cannot be used.";
 const NETWORK: Duration = Duration::from_millis(40);
 /// How fast a person types a PIN. `assumed`.
 const TYPING: Duration = Duration::from_secs(3);
+
+/// When a payment in virtual time is made that does not say so.
+// 2026-03-01T09:00:00Z
+const EMBEDDED_INSTANT: Timestamp = Timestamp::constant(1_772_355_600, 0);
 
 /// One payment, explained step by step.
 #[derive(Clone, Debug, Args)]
@@ -68,12 +96,27 @@ pub(super) struct Tap {
     /// The shop does not reach its bank.
     #[arg(long)]
     offline: bool,
-    /// The instant of the payment, `2026-03-01T09:00:00Z`.
-    #[arg(long, value_name = "INSTANT", default_value = "2026-03-01T09:00:00Z")]
-    at: Timestamp,
+    /// Pay with the card in this PC/SC reader instead: its name, or a part of it that no other reader's name has.
+    #[cfg(feature = "pcsc")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["cards", "band"])]
+    reader: Option<String>,
+    /// How many seconds the reader and its card may take to appear.
+    #[cfg(feature = "pcsc")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "reader")]
+    patience: u64,
+    /// Send this kind of command to the card although it can harm a real one: verify, external-authenticate … May be repeated.
+    #[cfg(feature = "pcsc")]
+    #[arg(long, value_name = "KIND", requires = "reader")]
+    permit: Vec<crate::link::danger::Danger>,
+    /// The instant of the payment; 2026-03-01T09:00:00Z when absent, or now with a real reader.
+    #[arg(long, value_name = "INSTANT")]
+    at: Option<Timestamp>,
     /// The seed of all randomness.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Write what a sniffer would see in the field into this file, for Wireshark (pcapng).
+    #[arg(long, value_name = "FILE")]
+    capture: Option<PathBuf>,
     /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
@@ -115,15 +158,41 @@ pub(super) fn tap(args: &Tap) -> u8 {
 fn explained(args: &Tap) -> Result<(String, Outcome), Failed> {
     let mut fixtures = Fixtures::load(&args.fixtures).map_err(|error| bad_input(error.to_string()))?;
     let terminal = terminal(&args.terminal, &fixtures)?;
+    #[cfg(feature = "pcsc")]
+    if let Some(reader) = &args.reader {
+        let mut around = reader::InReader::open(args, reader)?;
+        let now = Timestamp::now();
+        // A terminal that repeats itself would be no judge of a card that is real.
+        let mut rng = Rng::new(args.seed ^ u64::from_ne_bytes(now.as_microsecond().to_ne_bytes())).fork("reader");
+        let purchase = purchase(args, args.at.unwrap_or(now), rng.array());
+        let place = Place::Reader(reader);
+        return told(args, &terminal, &place, &Masker::default(), purchase, &mut around);
+    }
     let names = cards::find(&args.cards, &mut fixtures).map_err(|trouble| bad_input(trouble.to_string()))?;
     let mut around = Embedded::new(args, &names, &fixtures)?;
-    let purchase = around.purchase(args);
-    let payment = drive::drive(Arc::clone(&terminal), purchase, &mut around)
-        .map_err(|message| Failed { code: EXIT_STATION, message })?;
+    let purchase = purchase(args, args.at.unwrap_or(EMBEDDED_INSTANT), around.world.unpredictable_number());
     let masker = around.masker();
+    told(args, &terminal, &Place::Band(&names.join(", ")), &masker, purchase, &mut around)
+}
+
+/// Pays, and tells of it.
+fn told(
+    args: &Tap,
+    terminal: &Arc<TerminalConfig>,
+    place: &Place<'_>,
+    masker: &Masker,
+    purchase: Purchase,
+    around: &mut dyn Surroundings,
+) -> Result<(String, Outcome), Failed> {
+    let began = Duration::from_secs(u64::try_from(purchase.unix_s).unwrap_or_default());
+    let payment = drive::drive(Arc::clone(terminal), purchase, around)
+        .map_err(|message| Failed { code: EXIT_STATION, message })?;
+    if let Some(path) = &args.capture {
+        let failed = |error: std::io::Error| bad_input(format!("failed to write {}: {error}", path.display()));
+        capture::write(path, began, &payment, masker).map_err(failed)?;
+    }
     let outcome = payment.receipt.outcome;
-    let told =
-        Told { amount: args.amount, terminal: &terminal, card: &names.join(", "), payment: &payment, masker: &masker };
+    let told = Told { amount: args.amount, terminal, place, payment: &payment, masker };
     let text = if args.json {
         json::rendered(&told)
     } else {
@@ -137,11 +206,20 @@ fn explained(args: &Tap) -> Result<(String, Outcome), Failed> {
     Ok((text, outcome))
 }
 
+/// Where the card is.
+enum Place<'a> {
+    /// In the simulated band, by name.
+    Band(&'a str),
+    /// In a reader, by its name.
+    #[cfg(feature = "pcsc")]
+    Reader(&'a str),
+}
+
 /// All that is told of a payment.
 struct Told<'a> {
     amount: Money,
     terminal: &'a TerminalConfig,
-    card: &'a str,
+    place: &'a Place<'a>,
     payment: &'a Payment,
     masker: &'a Masker,
 }
@@ -179,26 +257,26 @@ impl Embedded {
             bad_input(format!("no band `{}` among the fixtures; there are {known}", args.band))
         })?;
         let rng = Rng::new(args.seed).fork("tap");
-        let mut world =
-            cards::world_with(names, fixtures, Arc::clone(profile), &rng, args.at.as_microsecond(), NETWORK)
-                .map_err(|trouble| bad_input(trouble.to_string()))?;
+        let at = args.at.unwrap_or(EMBEDDED_INSTANT).as_microsecond();
+        let mut world = cards::world_with(names, fixtures, Arc::clone(profile), &rng, at, NETWORK)
+            .map_err(|trouble| bad_input(trouble.to_string()))?;
         world.hold_to_reader(true);
         let right = names.first().and_then(|name| fixtures.products.get(name)).map(|card| card.online_pin.as_str());
         Ok(Self { world, pin: pin(&args.pin, right)?, online: !args.offline })
     }
 
-    fn purchase(&mut self, args: &Tap) -> Purchase {
-        Purchase {
-            amount_minor: args.amount.minor,
-            amount_other_minor: args.cashback.map_or(0, |cash| cash.minor),
-            currency: args.amount.currency.number,
-            unix_s: args.at.as_second(),
-            unpredictable_number: self.world.unpredictable_number(),
-        }
-    }
-
     fn masker(&self) -> Masker {
         Masker::new(self.world.cloud().secrets(0))
+    }
+}
+
+fn purchase(args: &Tap, at: Timestamp, unpredictable_number: [u8; 4]) -> Purchase {
+    Purchase {
+        amount_minor: args.amount.minor,
+        amount_other_minor: args.cashback.map_or(0, |cash| cash.minor),
+        currency: args.amount.currency.number,
+        unix_s: at.as_second(),
+        unpredictable_number,
     }
 }
 

@@ -7,8 +7,8 @@ use band_sim::wire::dol::Dol;
 use band_sim::wire::tlv::{self, Tag};
 use band_sim::wire::{hex::Hex, tag};
 
-use super::Told;
 use super::drive::{Carried, Happened, Moment};
+use super::{Place, Told};
 use crate::decode;
 use crate::mask::Masker;
 use crate::report::paint::{Paint, Role};
@@ -25,7 +25,12 @@ pub(super) fn rendered(told: &Told<'_>, paint: Paint) -> String {
     let mut page = Page { paint, masker: told.masker, lists: Lists::default(), text: String::new(), exchanges: 0 };
     let (terminal, merchant) = (&told.terminal.name, &told.terminal.merchant.name);
     page.line(&format!("{}", paint.paint(Role::Head, format!("{} at {terminal}", told.amount))));
-    page.line(&format!("{}", paint.paint(Role::Faint, format!("{merchant}; in the band: {}", told.card))));
+    let place = match told.place {
+        Place::Band(cards) => format!("in the band: {cards}"),
+        #[cfg(feature = "pcsc")]
+        Place::Reader(name) => format!("the card in the reader {name}; a stand-in for its bank approves unseen"),
+    };
+    page.line(&format!("{}", paint.paint(Role::Faint, format!("{merchant}; {place}"))));
     for moment in &told.payment.moments {
         page.moment(moment);
     }
