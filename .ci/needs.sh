@@ -4,11 +4,17 @@
 # One row per need: a test that it is there, and the Debian packages that bring it.
 needs=(
     'command -v cc|gcc libc6-dev'
-    'command -v python3|python3'
-    'python3 -c "import ensurepip, venv"|python3-venv'
+    '[ -x /usr/bin/python3 ]|python3'
+    '/usr/bin/python3 -c "import ensurepip, venv"|python3-venv'
+    '/usr/bin/python3 -c "import smartcard"|python3-pyscard'
     'command -v pkg-config|pkg-config'
     'pkg-config --exists dbus-1|libdbus-1-dev'
     'pkg-config --exists libpcsclite|libpcsclite-dev'
+    'command -v pcscd || [ -x /usr/sbin/pcscd ]|pcscd'
+    '[ -e /etc/reader.conf.d/vpcd ]|vsmartcard-vpcd'
+    'command -v opensc-tool|opensc'
+    'command -v tshark|tshark'
+    'command -v ip || [ -x /sbin/ip ]|iproute2'
 )
 
 # missing_needs: the packages of every need that is not there, in `missing`.

@@ -266,4 +266,5 @@ def main():
     print(f"pay_pyscard: {len(card_data)} objects read, ARQC, counter {result['9F36'].hex()}", file=sys.stderr)
 
 
-main()
+if __name__ == "__main__":
+    main()

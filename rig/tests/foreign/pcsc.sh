@@ -23,17 +23,18 @@ check() {
     fi
 }
 
-# start_band PORT OPTIONS…: a band in the reader at this port; waits for its line that it is there.
+# start_band PORT OPTIONS…: a band in the reader at this port; waits for its line that it can be found there.
 start_band() {
     local port=$1 out="$work/band-$1.out" line
     shift
+    rm -f "$out"
     mkfifo "$out"
     "$binaries/band" --vpcd --reader-port "$port" "$@" >"$out" 2>"$work/band-$port.err" &
     running+=("$!")
     exec {lines}<"$out"
     while read -r -t 60 line <&"$lines"; do
         case $line in
-            reader:*) return ;;
+            ready) return ;;
         esac
     done
     printf 'WRONG the band at port %s did not come up\n' "$port"
@@ -90,10 +91,26 @@ check 'opensc-tool reads a record of the PSE' \
     said 'DEBIT MASTERCARD' sh -c "opensc-tool -r '$contact' --send-apdu 00A404000E315041592E5359532E444446303100 \
         --send-apdu 00B2010C00 | sed 's/^\(.. \)\{1,16\} *//' | tr -d '\n'"
 
-for band in "${running[@]}"; do
-    kill -TERM "$band"
-    wait "$band" || { printf 'WRONG a band ended with exit code %d\n' "$?"; failures=$((failures + 1)); }
+stop_bands() {
+    local band
+    for band in "${running[@]}"; do
+        kill -TERM "$band"
+        wait "$band" || { printf 'WRONG a band ended with exit code %d\n' "$?"; failures=$((failures + 1)); }
+    done
+    running=()
+}
+stop_bands
+
+# Every scheme and cryptogram version that pyemv knows.
+for card in mastercard-debit mastercard-gold visa-debit visa-credit visa-platinum; do
+    start_band 35963 --cards "$card"
+    start_band 35964 --cards "$card" --interface contact
+    check "pyscard and pyemv are both sides of $card in the field" \
+        timeout 60 "$python" rig/tests/foreign/both_sides.py "$contactless" contactless "fixtures/cards/$card.yaml"
+    check "pyscard and pyemv are both sides of $card on contacts" \
+        timeout 60 "$python" rig/tests/foreign/both_sides.py "$contact" contact "fixtures/cards/$card.yaml"
+    stop_bands
 done
-running=()
+
 [ "$failures" -eq 0 ] || { printf '%d wrong\n' "$failures"; exit 1; }
 printf 'all as it should be\n'
