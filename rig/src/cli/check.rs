@@ -3,13 +3,19 @@
 use serde::Serialize;
 
 use super::{Selection, load};
+use crate::report::text::counted;
 use crate::scenario::list;
 
 /// Lists every mistake in every file, or says that there is none.
 pub(super) fn check(selection: &Selection) -> u8 {
     match load::load(selection) {
+        Ok(loaded) if loaded.cases.is_empty() => {
+            super::complain(&loaded.nothing("to check"));
+            super::EXIT_NOTHING
+        }
         Ok(loaded) => {
-            println!("{} cases in {} files: no mistakes", loaded.cases.len(), loaded.files);
+            let (cases, files) = (counted(loaded.cases.len(), "case"), counted(loaded.files, "file"));
+            super::print(&format!("{cases} in {files}: no mistakes"));
             0
         }
         Err(code) => code,
@@ -42,7 +48,7 @@ fn print_json(value: &impl Serialize) -> u8 {
             0
         }
         Err(error) => {
-            eprintln!("bandrig: failed to print JSON: {error}");
+            super::complain(&format!("failed to print JSON: {error}"));
             super::EXIT_STATION
         }
     }
@@ -66,5 +72,5 @@ fn text(entries: &[list::Entry]) -> String {
             text += &format!("      {}\n", row.join("  "));
         }
     }
-    text + &format!("{} cases\n", entries.len())
+    text + &counted(entries.len(), "case") + "\n"
 }

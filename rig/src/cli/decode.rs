@@ -47,7 +47,7 @@ pub(super) fn decode(args: &Decode) -> u8 {
             0
         }
         Err(message) => {
-            eprintln!("bandrig: {message}");
+            super::complain(&message);
             EXIT_BAD_INPUT
         }
     }
@@ -60,20 +60,34 @@ fn explain(args: &Decode) -> Result<String, String> {
         Kind::Command => Form::Command,
         Kind::Response => Form::Response,
     });
-    decode::explain_text(&text, form).map_err(|(line, error)| format!("failed to read line {line}: {error}"))
+    if text.trim().is_empty() {
+        return Err("there is nothing to decode".to_owned());
+    }
+    decode::explain_text(&text, form).map_err(|(line, error)| match is_read(&args.what) {
+        true => format!("failed to read line {line}: {error}"),
+        false => format!("`{}` is neither a file nor hex: {error}", args.what),
+    })
+}
+
+/// Whether this names a source of hex, and is none itself.
+fn is_read(what: &str) -> bool {
+    what == "-" || Path::new(what).is_file()
 }
 
 fn text_of(what: &str) -> Result<String, String> {
     if what == "-" {
         let mut text = String::new();
         std::io::stdin()
-            .take(MOST_BYTES)
+            .take(MOST_BYTES + 1)
             .read_to_string(&mut text)
             .map_err(|error| format!("failed to read standard input: {error}"))?;
+        if text.len() as u64 > MOST_BYTES {
+            return Err("failed to read standard input: it has more than 1 MiB".to_owned());
+        }
         return Ok(text);
     }
     let path = Path::new(what);
-    if !path.is_file() {
+    if !is_read(what) {
         return Ok(what.to_owned());
     }
     let length = path.metadata().map_err(|error| format!("failed to read {what}: {error}"))?.len();

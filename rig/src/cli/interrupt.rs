@@ -13,10 +13,10 @@ pub(super) fn watch(stop: &Arc<AtomicBool>) {
             std::process::exit(130);
         }
         stop.store(true, Ordering::Relaxed);
-        eprintln!("\ninterrupted: finishing the cases that run; once more to stop at once");
+        super::complain("interrupted: finishing the cases that run; once more to stop at once");
     });
     if let Err(error) = watching {
-        eprintln!("bandrig: Ctrl-C will stop at once: {error}");
+        super::complain(&format!("Ctrl-C will stop at once: {error}"));
     }
 }
 

@@ -21,6 +21,9 @@ pub(crate) const EXIT_BAD_INPUT: u8 = 2;
 /// The station could not be brought up.
 pub(crate) const EXIT_STATION: u8 = 3;
 
+/// There was nothing to run.
+pub(crate) const EXIT_NOTHING: u8 = 4;
+
 /// Test rig for payment bands: the phone, the bank and the shop around a band, run from YAML scenarios.
 #[derive(Debug, Parser)]
 #[command(name = "bandrig", version, max_term_width = 100, arg_required_else_help = true)]
@@ -108,6 +111,12 @@ pub fn main() -> ExitCode {
         Command::Doctor(doctor) => doctor::doctor(&doctor),
         Command::Warranty(warranty) => warranty::warranty(&warranty),
     })
+}
+
+/// Says what is wrong on standard error; one that is closed or full stops nothing.
+fn complain(words: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "bandrig: {words}");
 }
 
 /// Prints to standard output; a closed pipe (`| head`) is the reader's choice.

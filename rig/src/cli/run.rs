@@ -1,5 +1,6 @@
 //! `bandrig run`.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,10 +12,13 @@ use super::{EXIT_BAD_INPUT, EXIT_STATION, Selection, load};
 use crate::report::out::Paths;
 use crate::report::paint::ColorChoice;
 use crate::report::reporter::{ReportError, Reporter, Settings};
+use crate::report::text::counted;
+use crate::report::words::shell_word;
 use crate::scenario::file::Case;
 use crate::scenario::run::Setting;
 use crate::scenario::select::Shard;
 use crate::scenario::suite::{self, Options, Progress};
+use crate::station::file::OpenError;
 use crate::station::{Embedded, Station};
 
 pub(super) const EXAMPLES: &str = "\
@@ -37,11 +41,11 @@ pub(super) struct Run {
     #[arg(long, value_name = "NAME|FILE", default_value = "embedded")]
     station: String,
     /// The seed of all randomness: same seed, same bytes.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = seed)]
     seed: u64,
     /// Cases to run at once; one per core when absent.
-    #[arg(long, value_name = "N")]
-    jobs: Option<std::num::NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = jobs)]
+    jobs: Option<NonZeroUsize>,
     /// Run only one part of the cases: `2/4` is the second of four.
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
@@ -66,54 +70,64 @@ pub(super) struct Run {
 }
 
 pub(super) fn run(run: &Run) -> u8 {
-    let loaded = match load::load(&run.selection) {
+    let mut loaded = match load::load(&run.selection) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    let cases = sharded(loaded.cases, run.shard);
+    if let Some(shard) = run.shard {
+        loaded.shard(shard);
+    }
     let station = match station(&run.station) {
         Ok(station) => station,
-        Err(words) => {
-            eprintln!("bandrig: {words}");
+        Err(OpenError::File(mistake)) => return load::mistakes(&[*mistake], run.selection.color),
+        Err(OpenError::Trouble(words)) => {
+            super::complain(&words);
             return EXIT_STATION;
         }
     };
+    if loaded.cases.is_empty() {
+        super::complain(&loaded.nothing("to run"));
+    }
     let setting = Setting {
         fixtures: loaded.fixtures,
         station,
         sources: loaded.sources,
         seed: run.seed,
         trace: run.trace,
-        repeat_with: repeat_with(&run.selection, &loaded.root),
+        repeat_with: repeat_with(run),
     };
     let paths = Paths { out: run.out.clone(), junit: run.junit.clone(), events: run.events.clone() };
     let settings = Settings { color: run.selection.color.into(), root: loaded.root.display().to_string(), paths };
-    match suite(run, &cases, &setting, settings) {
-        Ok(code) => code,
+    let indices: Vec<u32> = (0..u32::try_from(loaded.cases.len()).unwrap_or(u32::MAX)).collect();
+    // A report that cannot be opened is a wrong word of the command line; one that breaks off later is the world's doing.
+    let reporter = match Reporter::open(settings, &indices) {
+        Ok(reporter) => reporter,
         Err(error) => {
-            eprintln!("bandrig: {error}");
-            EXIT_BAD_INPUT
+            super::complain(&error.to_string());
+            return EXIT_BAD_INPUT;
         }
-    }
+    };
+    suite(run, &loaded.cases, &setting, reporter).unwrap_or_else(|error| {
+        super::complain(&error.to_string());
+        EXIT_STATION
+    })
 }
 
 /// The station of this name, or of this file.
-fn station(word: &str) -> Result<Arc<dyn Station>, String> {
+fn station(word: &str) -> Result<Arc<dyn Station>, OpenError> {
     match word {
         "embedded" => Ok(Arc::new(Embedded::default())),
         file => crate::station::file::open(Path::new(file)),
     }
 }
 
-fn suite(run: &Run, cases: &[Case], setting: &Setting, settings: Settings) -> Result<u8, ReportError> {
+fn suite(run: &Run, cases: &[Case], setting: &Setting, mut reporter: Reporter) -> Result<u8, ReportError> {
     let began = Instant::now();
     let stop = Arc::new(AtomicBool::new(false));
     super::interrupt::watch(&stop);
-    let indices: Vec<u32> = (0..u32::try_from(cases.len()).unwrap_or(u32::MAX)).collect();
-    let mut reporter = Reporter::open(settings, &indices)?;
-    reporter.say(&format!("{} cases, seed {}", cases.len(), run.seed));
+    reporter.say(&format!("{}, seed {}", counted(cases.len(), "case"), run.seed));
     let options = Options {
-        jobs: run.jobs.map_or_else(suite::default_jobs, std::num::NonZeroUsize::get),
+        jobs: run.jobs.map_or_else(suite::default_jobs, NonZeroUsize::get),
         fail_fast: run.fail_fast,
         check_determinism: run.check_determinism,
         stop: &stop,
@@ -133,26 +147,49 @@ fn suite(run: &Run, cases: &[Case], setting: &Setting, settings: Settings) -> Re
     }
     let exit = reporter.close(began.elapsed())?;
     if super::interrupt::happened() {
-        eprintln!("interrupted: the cases that had not started were not run");
+        super::complain("interrupted: the cases that had not started were not run");
         return Ok(130);
     }
     Ok(exit.code())
 }
 
-fn sharded(cases: Vec<Case>, shard: Option<Shard>) -> Vec<Case> {
-    let Some(shard) = shard else { return cases };
-    cases
-        .into_iter()
-        .enumerate()
-        .filter(|(at, _)| shard.takes(u32::try_from(*at).unwrap_or(u32::MAX)))
-        .map(|(_, it)| it)
-        .collect()
+/// The command before the id of a case: what repeats just that case, from where the person stands.
+fn repeat_with(run: &Run) -> String {
+    let mut words = program();
+    words.extend(["run".to_owned()]);
+    words.extend(run.selection.paths.iter().map(|path| path.display().to_string()));
+    words.extend(run.selection.vars.iter().flat_map(|var| ["--var".to_owned(), var.clone()]));
+    words.extend(run.selection.fixtures.iter().flat_map(|path| ["--fixtures".to_owned(), path.display().to_string()]));
+    if run.station != "embedded" {
+        words.extend(["--station".to_owned(), run.station.clone()]);
+    }
+    words.push("--filter".to_owned());
+    words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// The command before the id of a case: what repeats just that case.
-fn repeat_with(selection: &Selection, root: &Path) -> String {
-    let vars = selection.vars.iter().map(|var| format!(" --var '{var}'"));
-    format!("cargo run --release -- run {}{} --filter", root.display(), vars.collect::<String>())
+/// This program as the person started it: Cargo tells what it runs of itself.
+fn program() -> Vec<String> {
+    let mut words: Vec<_> = match (std::env::var_os("CARGO_MANIFEST_DIR"), std::env::args().next()) {
+        (None, Some(program)) => return vec![program],
+        _ => ["cargo", "run", "--release"].map(str::to_owned).into(),
+    };
+    let features = [("pcsc", cfg!(feature = "pcsc")), ("bluez", cfg!(feature = "bluez"))];
+    let features: Vec<_> = features.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect();
+    if !features.is_empty() {
+        words.extend(["--features".to_owned(), features.join(",")]);
+    }
+    words.push("--".to_owned());
+    words
+}
+
+/// A seed, decimal as it is printed.
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
+}
+
+/// A number of jobs.
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "it is a whole number from 1 on".to_owned())
 }
 
 impl From<super::Color> for ColorChoice {

@@ -29,16 +29,16 @@ pub(super) struct Check {
     #[arg(long)]
     serial: Option<String>,
     /// The date on the receipt, `2026-02-28`.
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = date)]
     purchased: Option<civil::Date>,
     /// The form of the receipt.
     #[arg(long, value_enum, default_value_t = ProofArg::Paper)]
     proof: ProofArg,
     /// What is broken, when the unit needs service.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = description)]
     fault: Option<String>,
     /// The instant of the check instead of now, `2026-03-01T09:00:00Z`.
-    #[arg(long, value_name = "INSTANT")]
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
     at: Option<Timestamp>,
     /// The fixtures folder.
     #[arg(long, value_name = "DIR", default_value = "fixtures")]
@@ -56,12 +56,26 @@ enum ProofArg {
     Pdf,
 }
 
+fn date(text: &str) -> Result<civil::Date, String> {
+    text.parse().map_err(|error: jiff::Error| format!("write the day as 2026-02-28; {error}"))
+}
+
+/// An empty description describes nothing.
+fn description(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() { Err("say what is broken".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+fn instant(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|error: jiff::Error| format!("write the instant as 2026-03-01T09:00:00Z; {error}"))
+}
+
 pub(super) fn warranty(command: &Warranty) -> u8 {
     let Warranty::Check(check) = command;
     let registry = match Fixtures::load_warranty(&check.fixtures) {
         Ok(registry) => registry,
         Err(error) => {
-            eprintln!("bandrig: {error}");
+            super::complain(&error.to_string());
             return EXIT_STATION;
         }
     };
@@ -84,7 +98,7 @@ pub(super) fn warranty(command: &Warranty) -> u8 {
             0
         }
         Err(refused) => {
-            eprintln!("bandrig: {refused}");
+            super::complain(&refused.to_string());
             EXIT_BAD_INPUT
         }
     }

@@ -372,7 +372,11 @@ impl fmt::Display for Answer {
         match self.validity {
             Validity::Expired => write!(f, "warranty expired: its last day was {}{assumed}", self.last_day)?,
             Validity::Active => {
-                writeln!(f, "warranty active until {}: {} left{assumed}", self.last_day, self.remaining)?;
+                let left = match self.remaining {
+                    Remaining { total_days: 0, .. } => "this is its last day".to_owned(),
+                    remaining => format!("{remaining} left"),
+                };
+                writeln!(f, "warranty active until {}: {left}{assumed}", self.last_day)?;
                 write!(f, "covered: {}", self.coverage.join(", "))?;
             }
         }

@@ -140,7 +140,9 @@ fn is_plausible(sw: Sw) -> bool {
     sw.is_ok() || (0x61..0x70).contains(&sw.sw1()) && !sw.to_string().ends_with("unknown status")
 }
 
-fn is_tlv(bytes: &[u8]) -> bool {
+/// Whether the bytes are whole data objects; no bytes at all are.
+#[must_use]
+pub fn is_tlv(bytes: &[u8]) -> bool {
     tlv::walk_deep(bytes).all(|object| object.is_ok())
 }
 

@@ -62,6 +62,8 @@ impl Display for Block<'_> {
         };
         self.message_and_source(f, reason)?;
         self.expected_and_got(f, reason)?;
+        self.section(f, "data object by data object", std::slice::from_ref(&reason.objects))?;
+        self.section(f, "not as expected either", &reason.others)?;
         if let Some(fault) = &reason.sweep {
             self.section(f, "at this point of the sweep", std::slice::from_ref(fault))?;
         }
@@ -117,8 +119,8 @@ impl Block<'_> {
         // Two spaces of margin, three between the columns.
         let half = self.page.width.saturating_sub(5) / 2;
         let widest = rows.iter().map(|row| row.left.chars().count()).max().unwrap_or(0);
-        let left_width = widest.max("expected".len()).min(half.max(20));
-        let right_width = self.page.width.saturating_sub(5 + left_width).max(20);
+        let left_width = widest.max("expected".len()).min(half.max(16));
+        let right_width = self.page.width.saturating_sub(5 + left_width).max(16);
 
         let paint = self.page.paint;
         let (expected, got) = (paint.paint(Role::Head, "expected"), paint.paint(Role::Head, "got"));

@@ -114,6 +114,12 @@ pub struct Reason {
     pub expected: String,
     /// What came, one per line.
     pub got: String,
+    /// The data objects of both sides, one per line, where bytes differ that hold some.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub objects: String,
+    /// What else the same step brought that was not expected: place, field, expected, got.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
     /// The fault in force when a sweep point failed.
     pub sweep: Option<String>,
     /// The rules of the case.

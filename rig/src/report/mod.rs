@@ -11,6 +11,7 @@ pub mod out;
 pub mod paint;
 pub mod pcapng;
 pub mod reporter;
+pub mod said;
 #[cfg(test)]
 mod sample;
 pub mod summary;

@@ -126,7 +126,7 @@ fn line(case: &CaseResult, page: &Page) -> String {
     let head = format!("{:>8}  {}", page.paint.paint(role, word), clean(&case.id));
     match case.verdict {
         Verdict::Passed if case.sweep_points > 0 => {
-            let note = format!("{} sweep points", grouped(u64::from(case.sweep_points)));
+            let note = counted(case.sweep_points as usize, "sweep point");
             format!("{head}  {}", page.paint.paint(Role::Faint, note))
         }
         Verdict::Passed => head,
@@ -323,7 +323,8 @@ fn grouped(number: u64) -> String {
 }
 
 /// `1 case`, `2 cases`.
-fn counted(number: usize, what: &str) -> String {
+#[must_use]
+pub fn counted(number: usize, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {what}{plural}", grouped(number as u64))
 }
@@ -355,7 +356,7 @@ fn follows(last: &str, name: &str) -> bool {
 /// The page for a stream: as wide as the terminal, within reason.
 #[must_use]
 pub fn page(paint: Paint, terminal_columns: Option<usize>, root: &str) -> Page {
-    Page { paint, width: terminal_columns.map_or(100, |columns| columns.clamp(60, 120)), root: root.to_owned() }
+    Page { paint, width: terminal_columns.map_or(100, |columns| columns.clamp(40, 120)), root: root.to_owned() }
 }
 
 #[cfg(test)]

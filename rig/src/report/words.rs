@@ -1,6 +1,7 @@
 //! Exchanges in words: one line per event, as a person follows the talk between phone, band, bank and shop.
 
 use super::event::{AttOp, Event, Kind, Via};
+use super::said::said;
 use crate::decode::{Direction, Form, parse_hex, summarize_as, summarize_att};
 
 /// Short UUID of the APDU channel; its fragments are noise beside the APDU they carry.
@@ -65,16 +66,26 @@ pub fn line(event: &Event) -> Option<String> {
     Some(format!("{:>5}.{:06}  {who:<13} {what}", event.at_us / 1_000_000, event.at_us % 1_000_000))
 }
 
+/// A word of a command as a shell takes it: quoted where that is needed, also when there is a quote in it.
+#[must_use]
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// Who spoke, and what was said.
 fn in_words(kind: &Kind) -> Option<(&'static str, String)> {
     Some(match kind {
         Kind::StepStarted { line, text, .. } => ("step", format!("line {line}: {text}")),
         Kind::Att { op, characteristic, hex, ok } => att(*op, characteristic, hex, *ok),
         Kind::Apdu { via, command, response } => (way(*via), apdu(command, response)),
-        Kind::Cloud { request, reply } => ("phone ↔ cloud", format!("{request} → {reply}")),
+        Kind::Cloud { request, reply } => ("phone ↔ cloud", format!("{} → {}", said(request), said(reply))),
         Kind::Sms { account, text } => ("bank → phone", format!("SMS to {account}: {text}")),
-        Kind::App { text } => ("app shows", text.clone()),
-        Kind::Band { text } => ("band", text.clone()),
+        Kind::App { text } => ("app shows", said(text)),
+        Kind::Band { text } => ("band", said(text)),
         Kind::Terminal { step, text } => ("shop", format!("{}: {text}", step.replace('_', " "))),
         Kind::Fault { text } => ("FAULT", text.clone()),
         Kind::SweepPoint { point, of, fault, ok } => {
@@ -190,6 +201,15 @@ mod tests {
     fn the_sample_in_words() {
         let lines: Vec<_> = sample::cases().iter().flatten().filter_map(line).collect();
         insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn a_word_of_a_command_survives_the_shell() {
+        let words = ["a/b-c.yaml", "x.yaml[how=it's wrong]", "", "$HOME `id` \"\\", "two words"];
+        let command = format!("printf '%s\\n' {}", words.map(shell_word).join(" "));
+        let said = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
+        assert_eq!(String::from_utf8(said.stdout).unwrap(), words.join("\n") + "\n");
+        assert_eq!(shell_word("a/b-c.yaml"), "a/b-c.yaml");
     }
 
     #[test]

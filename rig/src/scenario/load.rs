@@ -10,6 +10,8 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+
 use super::check;
 use super::decode::{self, KEYS};
 use super::error::FileError;
@@ -184,7 +186,9 @@ impl<'a> Loader<'a> {
         };
         entries.sort();
         for path in entries {
-            let is_yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+            let is_yaml = path
+                .extension()
+                .is_some_and(|ending| ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml"));
             let Ok(real) = path.canonicalize() else {
                 if is_yaml {
                     self.error(FileError::whole(self.shown(&path), "this link leads nowhere"));
@@ -228,21 +232,8 @@ impl<'a> Loader<'a> {
         let file: Arc<str> = slashes(inner).into();
         let text: Arc<str> = match read_text(real) {
             Ok(text) => text.into(),
-            Err(Unreadable::Whole(why)) => {
-                self.error(FileError::whole(shown, why));
-                return None;
-            }
-            Err(Unreadable::NotUtf8 { before, why }) => {
-                let line = u32::try_from(before.lines().count().max(1)).unwrap_or(u32::MAX);
-                let line = if before.ends_with('\n') { line + 1 } else { line };
-                let last = if before.ends_with('\n') { "" } else { before.lines().last().unwrap_or_default() };
-                let column = u32::try_from(last.chars().count() + 1).unwrap_or(u32::MAX);
-                let source = format!("{last}\u{FFFD}");
-                let mut error =
-                    FileError::at(&Span { file, line, column, length: 1 }, why).hint("save the file as UTF-8");
-                error.path = shown;
-                error.source = Some(source);
-                self.error(error);
+            Err(unreadable) => {
+                self.error(unreadable.at(file, shown));
                 return None;
             }
         };
@@ -545,6 +536,43 @@ enum Unreadable {
     NotUtf8 { before: String, why: String },
 }
 
+impl Unreadable {
+    /// The mistake for the author. `file` as its values would name it, `shown` as the author would open it.
+    fn at(self, file: Arc<str>, shown: String) -> FileError {
+        let (before, why) = match self {
+            Self::Whole(why) => return FileError::whole(shown, why),
+            Self::NotUtf8 { before, why } => (before, why),
+        };
+        let line = u32::try_from(before.lines().count().max(1)).unwrap_or(u32::MAX);
+        let line = if before.ends_with('\n') { line + 1 } else { line };
+        let last = if before.ends_with('\n') { "" } else { before.lines().last().unwrap_or_default() };
+        let column = u32::try_from(last.chars().count() + 1).unwrap_or(u32::MAX);
+        let source = format!("{last}\u{FFFD}");
+        let mut error = FileError::at(&Span { file, line, column, length: 1 }, why).hint("save the file as UTF-8");
+        error.path = shown;
+        error.source = Some(source);
+        error
+    }
+}
+
+/// Reads a file of plain values: a fixture, a station. It is held to the same limits as a scenario.
+///
+/// # Errors
+/// The mistake with its place, or why the file is not read at all.
+pub fn values<T: DeserializeOwned>(path: &Path) -> Result<T, FileError> {
+    let shown = slashes(path);
+    let file: Arc<str> = shown.as_str().into();
+    let text = read_text(path).map_err(|unreadable| unreadable.at(file.clone(), shown))?;
+    if is_blank(&text) {
+        return Err(FileError::whole(slashes(path), "this file is empty"));
+    }
+    yaml::typed(&file, &text).map_err(|mut error| {
+        let index = usize::try_from(error.span.line).unwrap_or(1).saturating_sub(1);
+        error.source = Some(text.lines().nth(index).unwrap_or_default().to_owned());
+        error
+    })
+}
+
 fn read_text(path: &Path) -> Result<String, Unreadable> {
     let whole = |error: std::io::Error| Unreadable::Whole(read_error(&error));
     // Looked at before it is opened: opening a pipe waits for its other end.
@@ -574,7 +602,7 @@ fn read_text(path: &Path) -> Result<String, Unreadable> {
 fn read_error(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file or folder".into(),
-        std::io::ErrorKind::PermissionDenied => "this file may not be read".into(),
+        std::io::ErrorKind::PermissionDenied => "you may not read this".into(),
         _ => format!("failed to read it: {error}"),
     }
 }

@@ -16,7 +16,7 @@ use super::span::{At, Span};
 use super::step::{Check, Step, Verb};
 use super::units::{DurationExpr, HexPattern, TagPattern};
 use crate::cloud::api::Refusal;
-use crate::decode::{explain_tlv, masked_hex, masked_value, spaced_hex, tlv_diff};
+use crate::decode::{explain_tlv, is_tlv, masked_hex, masked_value, spaced_hex, tlv_diff};
 use crate::money::Currency;
 
 /// One thing that is not as expected.
@@ -28,6 +28,8 @@ pub struct Mismatch {
     pub expected: String,
     /// What came, in the same words.
     pub got: String,
+    /// Both sides data object by data object, where there are some; may be empty.
+    pub objects: String,
     /// The expectation in its file.
     pub span: Span,
 }
@@ -59,6 +61,7 @@ impl Differences<'_> {
             field: field.to_owned(),
             expected: expected.into(),
             got: got.into(),
+            objects: String::new(),
             span: span.clone(),
         });
     }
@@ -234,14 +237,12 @@ impl Differences<'_> {
         if pattern.matches(got) {
             return;
         }
-        match pattern.bytes() {
-            Some(bytes) => self.note(
-                "data",
-                &pattern.span,
-                format!("{}\n{}", masked_hex(&bytes), tlv_diff(&bytes, got).trim_end()),
-                masked_hex(got),
-            ),
-            None => self.note("data", &pattern.span, pattern.to_string(), masked_hex(got)),
+        let Some(bytes) = pattern.bytes() else {
+            return self.note("data", &pattern.span, pattern.to_string(), masked_hex(got));
+        };
+        self.note("data", &pattern.span, masked_hex(&bytes), masked_hex(got));
+        if let Some(noted) = self.found.last_mut().filter(|_| is_tlv(&bytes) && is_tlv(got)) {
+            noted.objects = tlv_diff(&bytes, got);
         }
     }
 

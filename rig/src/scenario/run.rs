@@ -24,6 +24,7 @@ use super::span::Span;
 use super::step::{Step, Verb};
 use crate::link::fault as link_fault;
 use crate::report::event::{Event, Kind, Reason, Verdict};
+use crate::report::words;
 use crate::station::Station;
 use crate::station::embedded::{ActionFault, Points, Strike, Where};
 use crate::station::fixtures::Fixtures;
@@ -116,7 +117,10 @@ struct Trouble {
     verdict: Verdict,
     message: String,
     at: Span,
-    mismatch: Option<Mismatch>,
+    /// What was not as expected, most telling first; empty when the trouble is of another kind.
+    mismatches: Vec<Mismatch>,
+    /// The exchanges before it, in words; what `finally` did after it tells nothing of it.
+    exchanges: Vec<String>,
 }
 
 /// The state of a case between two steps.
@@ -157,7 +161,13 @@ impl Run<'_> {
         let mut recorder = Recorder::new(index, self.setting.trace || self.case.sweep.is_none());
         recorder.note(band_sim::time::Instant::ZERO, self.started());
         if let Some(unmet) = needs::unmet(self.case, self.setting.station.offer()) {
-            let trouble = Trouble { verdict: Verdict::Skipped, message: unmet.words, at: unmet.at, mismatch: None };
+            let trouble = Trouble {
+                verdict: Verdict::Skipped,
+                message: unmet.words,
+                at: unmet.at,
+                mismatches: vec![],
+                exchanges: vec![],
+            };
             let reason = self.reason(&trouble, &mut recorder, None, vec![]);
             recorder.note(band_sim::time::Instant::ZERO, finished(Verdict::Skipped, Some(reason), 0));
             return (recorder.into_events(), Verdict::Skipped);
@@ -214,7 +224,8 @@ impl Run<'_> {
         let mut trouble = None;
         for (at, step) in self.case.steps.iter().enumerate().skip(from) {
             if let Err(found) = self.step(progress, &format!("{}", at + 1), step, strikes) {
-                trouble = Some(found);
+                let exchanges = progress.stage.world.recorder().last_exchanges();
+                trouble = Some(Trouble { exchanges, ..found });
                 break;
             }
         }
@@ -257,7 +268,13 @@ impl Run<'_> {
         let named = self.case.steps.iter().find(|step| step.id.as_ref().is_some_and(|it| it.value == *id));
         let Some(named) = named else {
             let message = format!("no step has the id `{id}`");
-            return Err(Trouble { verdict: Verdict::Broken, message, at: step.at.clone(), mismatch: None });
+            return Err(Trouble {
+                verdict: Verdict::Broken,
+                message,
+                at: step.at.clone(),
+                mismatches: vec![],
+                exchanges: vec![],
+            });
         };
         Ok(Some((Step { verb: named.verb.clone(), ..step.clone() }, true)))
     }
@@ -309,10 +326,7 @@ impl Run<'_> {
         if let (Some(id), None, false) = (id, got.refused, unpaid) {
             progress.succeeded.insert(id.to_owned());
         }
-        match mismatches.into_iter().next() {
-            None => Ok(()),
-            Some(mismatch) => Err(Trouble::failed(step, mismatch)),
-        }
+        if mismatches.is_empty() { Ok(()) } else { Err(Trouble::failed(step, mismatches)) }
     }
 
     // --- sweeping
@@ -417,7 +431,11 @@ impl Run<'_> {
     }
 
     fn reason(&self, trouble: &Trouble, recorder: &mut Recorder, sweep: Option<String>, also: Vec<String>) -> Reason {
-        let at = trouble.mismatch.as_ref().map_or(&trouble.at, |mismatch| &mismatch.span);
+        let (first, others) = match trouble.mismatches.split_first() {
+            Some((first, others)) => (Some(first), others),
+            None => (None, &[][..]),
+        };
+        let at = first.map_or(&trouble.at, |mismatch| &mismatch.span);
         let at = if at.line == 0 { &trouble.at } else { at };
         Reason {
             message: trouble.message.clone(),
@@ -426,12 +444,22 @@ impl Run<'_> {
             column: at.column,
             length: at.length,
             source: self.setting.sources.line(at).to_owned(),
-            expected: trouble.mismatch.as_ref().map(|mismatch| mismatch.expected.clone()).unwrap_or_default(),
-            got: trouble.mismatch.as_ref().map(|mismatch| mismatch.got.clone()).unwrap_or_default(),
+            expected: first.map(|mismatch| mismatch.expected.clone()).unwrap_or_default(),
+            got: first.map(|mismatch| mismatch.got.clone()).unwrap_or_default(),
+            objects: first.map(|mismatch| mismatch.objects.clone()).unwrap_or_default(),
+            others: others.iter().map(told).collect(),
             sweep,
             rules: self.case.rules.iter().map(|rule| rule.value.clone()).collect(),
-            last_exchanges: recorder.last_exchanges(),
-            repeat_with: format!("{} '{}' --seed {}", self.setting.repeat_with, self.case.id, self.seed),
+            last_exchanges: match trouble.exchanges.is_empty() {
+                true => recorder.last_exchanges(),
+                false => trouble.exchanges.clone(),
+            },
+            repeat_with: format!(
+                "{} {} --seed {}",
+                self.setting.repeat_with,
+                words::shell_word(&self.case.id),
+                self.seed
+            ),
             also,
         }
     }
@@ -439,13 +467,25 @@ impl Run<'_> {
 
 impl Trouble {
     fn broken(broken: Broken, at: Span) -> Self {
-        Self { verdict: Verdict::Broken, message: broken.0, at, mismatch: None }
+        Self { verdict: Verdict::Broken, message: broken.0, at, mismatches: vec![], exchanges: vec![] }
     }
 
-    fn failed(step: &Step, mismatch: Mismatch) -> Self {
-        let message = format!("{}: {} is not as expected", step.text, mismatch.field);
-        Self { verdict: Verdict::Failed, message, at: step.at.clone(), mismatch: Some(mismatch) }
+    fn failed(step: &Step, mismatches: Vec<Mismatch>) -> Self {
+        let message = match mismatches.first().map(|mismatch| mismatch.field.as_str()) {
+            // The file need not say that a step must succeed.
+            Some("ok") => format!("{}: the step did not succeed", step.text),
+            Some(field) => format!("{}: {field} is not as expected", step.text),
+            None => format!("{}: not as expected", step.text),
+        };
+        Self { verdict: Verdict::Failed, message, at: step.at.clone(), mismatches, exchanges: vec![] }
     }
+}
+
+/// A mismatch beside the first one, in one line.
+fn told(mismatch: &Mismatch) -> String {
+    let one_line = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("; ");
+    let (expected, got) = (one_line(&mismatch.expected), one_line(&mismatch.got));
+    format!("{}: {}: expected {expected}, got {got}", mismatch.span, mismatch.field)
 }
 
 fn finished(verdict: Verdict, reason: Option<Reason>, sweep_points: u32) -> Kind {

@@ -3,10 +3,12 @@
 //! The tree is untyped, so one wrong word does not hide the next. Anchors and aliases work within limits that an alias bomb
 //! meets early; `!include` is left to [`load`](super::load), which knows the files.
 
+#![allow(clippy::result_large_err, reason = "an error ends the reading of a file")]
+
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_yaml::{Error, Location, Spanned, Tagged};
 
@@ -20,7 +22,23 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, Vec<FileError>>
     if !tabs.is_empty() {
         return Err(tabs);
     }
-    let options = serde_yaml::options! {
+    let raw: Raw = serde_yaml::from_str_with_options(text, limits(DuplicateKeyPolicy::PassThrough))
+        .map_err(|error| vec![explain(file, text, &error)])?;
+    let mut tree = Tree { file, text, errors: Vec::new() };
+    let node = tree.node(raw);
+    if tree.errors.is_empty() { Ok(node) } else { Err(tree.errors) }
+}
+
+/// Reads a document of plain values, such as a fixture; the first mistake ends it.
+pub(super) fn typed<T: DeserializeOwned>(file: &Arc<str>, text: &str) -> Result<T, FileError> {
+    let read = serde_yaml::from_str_with_options(text, limits(DuplicateKeyPolicy::Error));
+    // After a tab the parser finds fault with anything but the tab.
+    read.map_err(|error| indenting_tabs(file, text).into_iter().next().unwrap_or_else(|| value(file, text, &error)))
+}
+
+/// What a file may hold before it is taken for an attack.
+fn limits(duplicate_keys: DuplicateKeyPolicy) -> serde_yaml::Options {
+    serde_yaml::options! {
         budget: serde_yaml::budget! {
             max_depth: 24,
             flow_nesting_limit: 24,
@@ -32,15 +50,10 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, Vec<FileError>>
             max_merge_keys: 1_000,
         },
         alias_limits: serde_yaml::alias_limits! { max_total_replayed_events: 50_000, max_replay_stack_depth: 8 },
-        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        duplicate_keys: duplicate_keys,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
         with_snippet: false,
-    };
-    let raw: Raw =
-        serde_yaml::from_str_with_options(text, options).map_err(|error| vec![explain(file, text, &error)])?;
-    let mut tree = Tree { file, text, errors: Vec::new() };
-    let node = tree.node(raw);
-    if tree.errors.is_empty() { Ok(node) } else { Err(tree.errors) }
+    }
 }
 
 /// What the YAML crate hands over: value, tag and place of each node.
@@ -230,6 +243,56 @@ fn indenting_tabs(file: &Arc<str>, text: &str) -> Vec<FileError> {
         errors.push(FileError::at(&span, "a tab indents this line").hint("YAML indents with spaces only"));
     }
     errors
+}
+
+/// Says what is wrong with a value; of a document that is no YAML, why.
+fn value(file: &Arc<str>, text: &str, error: &Error) -> FileError {
+    let span = place(file, error.location().unwrap_or(Location::UNKNOWN));
+    let at = |message: String| {
+        // The whole word stands under the marks.
+        let length = word_at(text, &span);
+        FileError::at(&Span { length, ..span.clone() }, message)
+    };
+    match error.without_snippet() {
+        Error::SerdeUnknownField { field, expected, .. } => {
+            at(format!("`{field}` is not a field here")).allowed("fields", field, expected)
+        }
+        Error::SerdeUnknownVariant { variant, expected, .. } => {
+            at(format!("`{variant}` is not a word here")).allowed("words", variant, expected)
+        }
+        Error::SerdeMissingField { field, .. } => {
+            at(format!("`{field}` is missing")).hint(format!("add `{field}: …` to this map"))
+        }
+        Error::SerdeInvalidType { unexpected, expected, .. }
+        | Error::SerdeInvalidValue { unexpected, expected, .. } => {
+            at(format!("{expected} stands here, not {unexpected}"))
+        }
+        Error::SerdeInvalidLength { len, expected, .. } => at(format!("{expected} stands here, not {len} values")),
+        Error::InvalidScalar { ty, .. } => at(match *ty {
+            "boolean" | "bool" => "this is neither `true` nor `false`".to_owned(),
+            ty if ty.starts_with(['u', 'i']) => format!("this is not a whole number ({ty})"),
+            ty => format!("this is not {ty}"),
+        }),
+        Error::DuplicateMappingKey { key, .. } => {
+            at(format!("`{}` is written twice", key.as_deref().unwrap_or("this key"))).hint("take one out")
+        }
+        Error::Message { msg, .. } | Error::SerdeVariantId { msg, .. } => at(msg.clone()),
+        Error::AliasError { error, .. } => FileError { span: span.clone(), ..value(file, text, error) },
+        _ => explain(file, text, error),
+    }
+}
+
+/// How long the word at a place is, in characters.
+fn word_at(text: &str, span: &Span) -> u32 {
+    let index = |number: u32| usize::try_from(number).unwrap_or(1).saturating_sub(1);
+    let line = text.lines().nth(index(span.line)).unwrap_or_default();
+    let rest = || line.chars().skip(index(span.column));
+    let quoted = rest().next().filter(|first| matches!(first, '"' | '\''));
+    let length = match quoted {
+        Some(quote) => rest().skip(1).take_while(|c| *c != quote).count() + 2,
+        None => rest().take_while(|c| c.is_alphanumeric() || "_-.+".contains(*c)).count(),
+    };
+    u32::try_from(length).unwrap_or(1).max(1)
 }
 
 const BOMB: &str = "aliases blow this file up beyond all measure";

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::Station;
-use crate::yaml;
+use crate::scenario::error::FileError;
+use crate::scenario::load;
 
 /// A station as its file states it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -63,17 +64,24 @@ fn localhost() -> String {
     "localhost".to_owned()
 }
 
+/// Why there is no station.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The file is wrong: its author must act.
+    File(Box<FileError>),
+    /// The world stands in its way, in words.
+    Trouble(String),
+}
+
 /// The station of a file, up and ready.
 ///
 /// # Errors
-/// What is wrong with the file, or what stands in the station's way, in words.
-pub fn open(path: &Path) -> Result<Arc<dyn Station>, String> {
-    let failed = |what: String| format!("failed to use the station file {}: {what}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    let file: StationFile = yaml::from_str(&text).map_err(failed)?;
+/// What is wrong with the file, or what stands in the station's way.
+pub fn open(path: &Path) -> Result<Arc<dyn Station>, OpenError> {
+    let file: StationFile = load::values(path).map_err(|error| OpenError::File(Box::new(error)))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let TapPlace::Pcsc(place) = file.tap;
-    bring_up(name, place)
+    bring_up(name, place).map_err(OpenError::Trouble)
 }
 
 #[cfg(all(feature = "pcsc", feature = "vpcd"))]
@@ -99,6 +107,7 @@ fn bring_up(_: String, _: PcscPlace) -> Result<Arc<dyn Station>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::yaml;
 
     #[test]
     fn a_file_is_read_strictly() {
@@ -126,7 +135,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let error = open(Path::new("no/such.yaml")).unwrap_err();
-        assert!(error.starts_with("failed to use the station file no/such.yaml: "), "{error}");
+        let OpenError::File(error) = open(Path::new("no/such.yaml")).unwrap_err() else { panic!("there is a file") };
+        assert_eq!(error.to_string(), "no/such.yaml:1:1: error: there is no such file or folder");
     }
 }

@@ -1,5 +1,7 @@
 //! The fixtures folder: bands, card products, terminals, accounts and the warranty registry, by the names scenarios use.
 
+#![allow(clippy::result_large_err, reason = "an error ends the reading of a file")]
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,10 +16,14 @@ use crate::cloud::certificates::CardKeys;
 use crate::cloud::pairing::PairingKey;
 use crate::cloud::product::CardProduct;
 use crate::cloud::warranty::WarrantyRegistry;
+use crate::scenario::error::FileError;
+use crate::scenario::load;
 use crate::scenario::names::Names;
 use crate::scenario::perform::characteristic_word;
 use crate::terminal::config::{CaPublicKey, TerminalConfig};
-use crate::yaml;
+
+/// The warranty registry within the folder.
+const REGISTRY: &str = "warranty/registry.yaml";
 
 /// Everything in the folder, read once and shared by all cases.
 #[derive(Clone, Debug)]
@@ -38,16 +44,24 @@ pub struct Fixtures {
     pub pairing_key: PairingKey,
 }
 
-/// A fixture could not be read.
+/// Fixtures that cannot be used: every mistake in every file.
 #[derive(Debug)]
 pub struct FixtureError {
-    path: PathBuf,
-    message: String,
+    mistakes: Vec<FileError>,
+}
+
+impl FixtureError {
+    /// What is wrong, one mistake a file.
+    #[must_use]
+    pub fn mistakes(&self) -> &[FileError] {
+        &self.mistakes
+    }
 }
 
 impl fmt::Display for FixtureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "fixture {}: {}", self.path.display(), self.message)
+        let mistakes: Vec<_> = self.mistakes.iter().map(ToString::to_string).collect();
+        write!(f, "the fixtures cannot be used\n{}", mistakes.join("\n"))
     }
 }
 
@@ -57,17 +71,30 @@ impl Fixtures {
     /// Reads the folder.
     ///
     /// # Errors
-    /// The first file that is missing, unreadable or malformed, with its place.
+    /// What is missing, unreadable or malformed, with its place: a mistake in one file does not hide one in the next.
     pub fn load(root: &Path) -> Result<Self, FixtureError> {
-        Ok(Self {
-            profiles: load_folder::<BandProfile>(&root.join("profiles"))?.into_iter().map(shared).collect(),
-            products: load_folder(&root.join("cards"))?,
-            terminals: load_terminals(root)?,
-            accounts: load_file(&root.join("accounts.yaml"))?,
-            warranty: Self::load_warranty(root)?,
-            card_keys: load_file(&root.join("keys/issuers.yaml"))?,
-            pairing_key: load_pairing_key(&root.join("keys/pairing.pem"))?,
-        })
+        let mut reader = Reader::default();
+        let profiles = reader.folder::<BandProfile>(&root.join("profiles"));
+        let products = reader.folder(&root.join("cards"));
+        let terminals = reader.terminals(root);
+        let accounts = reader.accounts(&root.join("accounts.yaml"));
+        let warranty = reader.take(load::values(&root.join(REGISTRY)));
+        let card_keys = reader.take(load::values(&root.join("keys/issuers.yaml")));
+        let pairing_key = reader.take(load_pairing_key(&root.join("keys/pairing.pem")));
+        match (accounts, warranty, card_keys, pairing_key) {
+            (Some(accounts), Some(warranty), Some(card_keys), Some(pairing_key)) if reader.mistakes.is_empty() => {
+                Ok(Self {
+                    profiles: profiles.into_iter().map(shared).collect(),
+                    products,
+                    terminals: terminals.into_iter().map(shared).collect(),
+                    accounts,
+                    warranty,
+                    card_keys,
+                    pairing_key,
+                })
+            }
+            _ => Err(FixtureError { mistakes: reader.mistakes }),
+        }
     }
 
     /// Reads the warranty registry alone.
@@ -75,7 +102,7 @@ impl Fixtures {
     /// # Errors
     /// As [`Fixtures::load`].
     pub fn load_warranty(root: &Path) -> Result<WarrantyRegistry, FixtureError> {
-        load_file(&root.join("warranty/registry.yaml"))
+        load::values(&root.join(REGISTRY)).map_err(|mistake| FixtureError { mistakes: vec![mistake] })
     }
 
     /// The names that scenarios may use.
@@ -104,44 +131,72 @@ fn shared<T>((name, value): (String, T)) -> (String, Arc<T>) {
     (name, Arc::new(value))
 }
 
-/// The terminals; one whose file names no certification authority's key knows the keys of `keys/authorities.yaml`.
-fn load_terminals(root: &Path) -> Result<BTreeMap<String, Arc<TerminalConfig>>, FixtureError> {
-    let authorities: Vec<CaPublicKey> = load_file(&root.join("keys/authorities.yaml"))?;
-    let mut terminals = load_folder::<TerminalConfig>(&root.join("terminals"))?;
-    for terminal in terminals.values_mut().filter(|terminal| terminal.ca_public_keys.is_empty()) {
-        terminal.ca_public_keys.clone_from(&authorities);
-    }
-    Ok(terminals.into_iter().map(shared).collect())
+/// Reads on after a mistake, so that all are told at once.
+#[derive(Debug, Default)]
+struct Reader {
+    mistakes: Vec<FileError>,
 }
 
-fn load_folder<T: DeserializeOwned>(folder: &Path) -> Result<BTreeMap<String, T>, FixtureError> {
-    let failed = |message: String| FixtureError { path: folder.to_path_buf(), message };
-    let entries = std::fs::read_dir(folder).map_err(|error| failed(format!("failed to list: {error}")))?;
-    let mut loaded = BTreeMap::new();
+impl Reader {
+    fn take<T>(&mut self, read: Result<T, FileError>) -> Option<T> {
+        read.map_err(|mistake| self.mistakes.push(mistake)).ok()
+    }
+
+    fn folder<T: DeserializeOwned>(&mut self, folder: &Path) -> BTreeMap<String, T> {
+        let files = self.take(yaml_files(folder)).unwrap_or_default();
+        let read = |(name, path): (String, PathBuf)| Some((name, self.take(load::values(&path))?));
+        files.into_iter().filter_map(read).collect()
+    }
+
+    /// The terminals; one whose file names no certification authority's key knows the keys of `keys/authorities.yaml`.
+    fn terminals(&mut self, root: &Path) -> BTreeMap<String, TerminalConfig> {
+        let authorities: Vec<CaPublicKey> =
+            self.take(load::values(&root.join("keys/authorities.yaml"))).unwrap_or_default();
+        let mut terminals = self.folder::<TerminalConfig>(&root.join("terminals"));
+        for terminal in terminals.values_mut().filter(|terminal| terminal.ca_public_keys.is_empty()) {
+            terminal.ca_public_keys.clone_from(&authorities);
+        }
+        for (name, terminal) in &terminals {
+            let path = root.join("terminals").join(format!("{name}.yaml")).display().to_string();
+            let wrong = terminal.contradictions().into_iter();
+            self.mistakes.extend(wrong.map(|wrong| FileError::whole(path.clone(), wrong)));
+        }
+        terminals
+    }
+
+    fn accounts(&mut self, path: &Path) -> Option<Vec<AccountRecord>> {
+        let accounts: Vec<AccountRecord> = self.take(load::values(path))?;
+        for (at, account) in accounts.iter().enumerate() {
+            if accounts.iter().take(at).any(|other| other.name == account.name) {
+                let twice = format!("there are two accounts `{}`", account.name.0);
+                self.mistakes.push(FileError::whole(path.display().to_string(), twice));
+            }
+        }
+        Some(accounts)
+    }
+}
+
+/// The YAML files of a folder by their names without the ending, in order.
+fn yaml_files(folder: &Path) -> Result<Vec<(String, PathBuf)>, FileError> {
+    let failed = |message: String| FileError::whole(folder.display().to_string(), message);
+    let entries = std::fs::read_dir(folder).map_err(|error| failed(format!("failed to list this folder: {error}")))?;
+    let mut files = vec![];
     for entry in entries {
-        let path = entry.map_err(|error| failed(format!("failed to list: {error}")))?.path();
+        let path = entry.map_err(|error| failed(format!("failed to list this folder: {error}")))?.path();
         if path.extension().is_none_or(|extension| extension != "yaml") {
             continue;
         }
-        let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else {
-            return Err(failed(format!("failed to name {}: not UTF-8", path.display())));
-        };
-        loaded.insert(stem.to_owned(), load_file(&path)?);
+        match path.file_stem().and_then(|stem| stem.to_str()) {
+            Some(stem) => files.push((stem.to_owned(), path)),
+            None => return Err(failed(format!("the name of {} is not UTF-8", path.display()))),
+        }
     }
-    Ok(loaded)
+    files.sort();
+    Ok(files)
 }
 
-fn load_file<T: DeserializeOwned>(path: &Path) -> Result<T, FixtureError> {
-    let text = read(path)?;
-    yaml::from_str(&text).map_err(|message| FixtureError { path: path.to_path_buf(), message })
-}
-
-fn load_pairing_key(path: &Path) -> Result<PairingKey, FixtureError> {
-    let pem = read(path)?;
-    PairingKey::from_pem(&pem).map_err(|error| FixtureError { path: path.to_path_buf(), message: error.to_string() })
-}
-
-fn read(path: &Path) -> Result<String, FixtureError> {
-    std::fs::read_to_string(path)
-        .map_err(|error| FixtureError { path: path.to_path_buf(), message: format!("failed to read: {error}") })
+fn load_pairing_key(path: &Path) -> Result<PairingKey, FileError> {
+    let failed = |message: String| FileError::whole(path.display().to_string(), message);
+    let pem = std::fs::read_to_string(path).map_err(|error| failed(format!("failed to read it: {error}")))?;
+    PairingKey::from_pem(&pem).map_err(|error| failed(format!("this is no private key in PEM: {error}")))
 }
