@@ -82,7 +82,10 @@ impl Page<'_> {
                 self.painted(Role::Bad, &format!("    no answer: {why}"));
             }
             Happened::Note(note) => {
-                let step = self.paint.paint(Role::Place, format!("  » {}", note.step)).to_string();
+                let step = self
+                    .paint
+                    .paint(Role::Place, format!("  » {}", note.step.to_string().replace('_', " ")))
+                    .to_string();
                 let text = self.masker.text(&note.text).into_owned();
                 self.line(&format!("{step}: {text}"));
             }
