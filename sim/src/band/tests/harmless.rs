@@ -80,6 +80,27 @@ fn every_length_up_to_512_on_every_handle_is_harmless_before_authentication() {
 }
 
 #[test]
+fn after_every_length_up_to_512_on_every_handle_the_next_phone_is_served() {
+    for (name, bench) in STATES.iter().filter(|(_, bench)| bench.band.is_authenticated()) {
+        for handle in (0..=0x77).map(Handle) {
+            let mut bench = bench.clone();
+            for length in 0..=512 {
+                let mode = if length % 2 == 0 { WriteMode::Request } else { WriteMode::Command };
+                // No opcode that would unpair it.
+                for output in bench.outputs(Input::Write { handle, value: vec![0xEE; length], mode }) {
+                    assert!(!matches!(output, Output::Notify { value, .. } if value.len() > 20), "{name}, {handle:?}");
+                }
+            }
+            bench.outputs(Input::Disconnected);
+            bench.outputs(Input::Connected { mtu: 23 });
+            bench.outputs(Input::Subscribe { handle: PROFILE.gatt.value_handle(&AUTH).unwrap(), on: true });
+            assert!(!bench.band.is_authenticated(), "{name}, {handle:?}");
+            bench.random("02 00");
+        }
+    }
+}
+
+#[test]
 fn the_gates_before_authentication_are_those_of_the_profile() {
     let mut bench = Bench::paired();
     for handle in (1..=0x76).map(Handle) {

@@ -1,7 +1,7 @@
 //! One loop over all that happens while the world is there. What it does first when several things have happened is part of
 //! its correctness: who is connected, then who has subscribed, then what is asked.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -19,7 +19,7 @@ use super::table::{self, Ask, Controls, Difference, What, req_error};
 use super::world::{BluezError, World, disconnect, refused};
 use super::{Edge, Notice, stop_asked};
 use crate::band::{Input, Output, WriteMode};
-use crate::wire::gatt::{AttError, CharacteristicId, Handle};
+use crate::wire::gatt::{AttError, CharacteristicId, Handle, Profile, Property};
 
 /// MTU before any exchange (Core 5.4 vol 3 part F 3.2.8).
 const DEFAULT_MTU: u16 = 23;
@@ -29,6 +29,9 @@ const MAX_ASKS_QUEUED: usize = 4096;
 const MAX_PRESENCE_QUEUED: usize = 64;
 /// Write sockets of the NFC channel at a time. BlueZ opens a second one when two writes come before the first is open.
 const MAX_WRITE_SOCKETS: usize = 8;
+/// A virtual controller advertises once to each who listens, at the moment when the one or the other begins; for whoever listens
+/// longer it begins so often anew.
+const ADVERTISE_ANEW: Duration = Duration::from_secs(1);
 /// What a phone is given to be gone when the band stops.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -40,7 +43,10 @@ pub(super) struct Serve {
     world: World,
     adapter_events: BoxStream<'static, AdapterEvent>,
     old_alias: String,
+    is_virtual: bool,
     nfc_channel: Option<Handle>,
+    /// What takes write requests, as the profile has it; everything else takes commands.
+    by_request: BTreeSet<Handle>,
     asks: mpsc::Receiver<Ask>,
     controls: Controls,
     presence: mpsc::Receiver<Presence>,
@@ -83,7 +89,9 @@ impl Serve {
         let mut serve = Self {
             adapter_events,
             old_alias,
+            is_virtual: is_virtual(world.adapter().name()),
             nfc_channel: profile.gatt.value_handle(&CharacteristicId::NFC_CHANNEL),
+            by_request: by_request(&profile.gatt),
             asks,
             controls,
             presence,
@@ -123,6 +131,8 @@ impl Serve {
     }
 
     async fn serve(&mut self, edge: &mut Edge) -> Result<(), BluezError> {
+        let mut anew = tokio::time::interval(ADVERTISE_ANEW);
+        anew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
@@ -152,6 +162,12 @@ impl Serve {
                         self.send_away();
                     }
                     self.advertise(edge).await?;
+                }
+                _ = anew.tick(), if self.is_virtual && self.phone.is_none() => {
+                    // The new one is there before the old one goes.
+                    let old = self.advertisement.take();
+                    self.advertise(edge).await?;
+                    drop(old);
                 }
             }
         }
@@ -276,7 +292,9 @@ impl Serve {
             }
             // BlueZ puts a long write together; a part of one comes from nowhere.
             What::Write { offset: 1.., reply, .. } => drop(reply.send(Err(ReqError::InvalidOffset))),
-            What::Write { handle, value, mode, reply, .. } => {
+            What::Write { handle, value, reply, .. } => {
+                // bluetoothd 5.66 does not say in which way it was written.
+                let mode = if self.by_request.contains(&handle) { WriteMode::Request } else { WriteMode::Command };
                 let _ = reply.send(edge.band.write(handle, value, mode).map_err(req_error));
             }
         }
@@ -312,11 +330,20 @@ impl Serve {
 
     fn differences(&self, edge: &Edge) -> Vec<Difference> {
         let (_, left_out) = edge.band.inspect(|band| table::advertisement(band.profile(), self.world.address()));
-        let mut differences = Vec::from([Difference::OwnServices, Difference::Handles]);
-        differences.extend(self.nfc_channel.map(|_| Difference::WriteRequests));
+        let mut differences = Vec::from([Difference::OwnServices, Difference::Handles, Difference::WriteModes]);
         differences.extend(left_out);
         differences
     }
+}
+
+/// Whether no hardware is behind the adapter, as the kernel has it.
+fn is_virtual(adapter: &str) -> bool {
+    let device = std::fs::read_link(std::path::Path::new("/sys/class/bluetooth").join(adapter));
+    device.is_ok_and(|device| device.components().any(|part| part.as_os_str() == "virtual"))
+}
+
+fn by_request(profile: &Profile) -> BTreeSet<Handle> {
+    profile.characteristics().filter(|(_, found)| found.has(Property::Write)).map(|(_, found)| found.handle).collect()
 }
 
 async fn watch(device: Device, present: &mpsc::Sender<Presence>) -> bluer::Result<()> {

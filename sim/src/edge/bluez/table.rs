@@ -6,7 +6,6 @@ use core::fmt;
 
 use bluer::Uuid as BluerUuid;
 use bluer::adv::Advertisement;
-use bluer::gatt::WriteOp;
 use bluer::gatt::local::{
     Application, Characteristic as BluerCharacteristic, CharacteristicControl, CharacteristicControlEvent,
     CharacteristicNotify, CharacteristicNotifyMethod, CharacteristicRead, CharacteristicReadRequest,
@@ -17,7 +16,6 @@ use futures::future::FutureExt;
 use futures::stream::{BoxStream, SelectAll, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::band::WriteMode;
 use crate::band::profile::BandProfile;
 use crate::wire::advertising::{self, AdStructure};
 use crate::wire::gatt::{
@@ -36,15 +34,16 @@ pub enum Difference {
     OwnServices,
     /// Handles are given by bluetoothd, in an order that it chooses.
     Handles,
-    /// A write request to the NFC channel is answered by bluetoothd before the band has seen it.
-    WriteRequests,
+    /// bluetoothd takes a write in either way, with a response or without, and does not tell in which it came: it is taken for the
+    /// one that the characteristic has.
+    WriteModes,
     /// The manufacturer data is not advertised: with services and flags it would be longer than 31 bytes.
     ManufacturerData,
 }
 
 impl Difference {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::OwnServices, Self::Handles, Self::WriteRequests, Self::ManufacturerData];
+    pub const ALL: [Self; 4] = [Self::OwnServices, Self::Handles, Self::WriteModes, Self::ManufacturerData];
 }
 
 impl fmt::Display for Difference {
@@ -52,7 +51,7 @@ impl fmt::Display for Difference {
         f.write_str(match self {
             Self::OwnServices => "services 1800 and 1801 are bluetoothd's own",
             Self::Handles => "handles are given by bluetoothd",
-            Self::WriteRequests => "a write request to the NFC channel is answered by bluetoothd",
+            Self::WriteModes => "writes are taken with and without a response",
             Self::ManufacturerData => "the manufacturer data is not advertised: it does not fit",
         })
     }
@@ -67,7 +66,7 @@ pub(super) struct Ask {
 
 pub(super) enum What {
     Read { handle: Handle, offset: u16, reply: oneshot::Sender<ReqResult<Vec<u8>>> },
-    Write { handle: Handle, offset: u16, value: Vec<u8>, mode: WriteMode, reply: oneshot::Sender<ReqResult<()>> },
+    Write { handle: Handle, offset: u16, value: Vec<u8>, reply: oneshot::Sender<ReqResult<()>> },
 }
 
 /// Sockets of the characteristic with this value handle.
@@ -177,11 +176,7 @@ fn write(handle: Handle, asks: &mpsc::Sender<Ask>) -> CharacteristicWriteMethod 
     let asks = asks.clone();
     let fun = move |value: Vec<u8>, request: CharacteristicWriteRequest| {
         let (reply, answer) = oneshot::channel();
-        let mode = match request.op_type {
-            WriteOp::Command => WriteMode::Command,
-            WriteOp::Request | WriteOp::Reliable => WriteMode::Request,
-        };
-        let what = What::Write { handle, offset: request.offset, value, mode, reply };
+        let what = What::Write { handle, offset: request.offset, value, reply };
         ask(&asks, Ask { device: request.device_address.0, mtu: Some(request.mtu), what }, answer)
     };
     CharacteristicWriteMethod::Fun(Box::new(move |value, request| fun(value, request).boxed()))
