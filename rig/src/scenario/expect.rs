@@ -51,6 +51,8 @@ pub struct Expect {
     pub cards: Option<At<Vec<CardRow>>>,
     /// The history, newest first: how many entries, or the entries (R4).
     pub entries: Option<At<Entries>>,
+    /// How many of its entries the bank has not seen: payments that card and terminal agreed on offline.
+    pub unknown_to_bank: Option<At<u32>>,
 
     /// The serial number (W1).
     pub serial: Option<At<String>>,
@@ -274,6 +276,9 @@ pub struct Got {
     /// The history, newest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entries: Option<Vec<GotEntry>>,
+    /// How many of its entries the bank has not seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_to_bank: Option<u32>,
     /// The serial number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub serial: Option<String>,
@@ -339,6 +344,9 @@ pub struct GotEntry {
     pub amount_minor: u64,
     /// ISO 4217 numeric code.
     pub currency: u16,
+    /// The card's counter then.
+    #[serde(skip)]
+    pub atc: u16,
     /// Whether it was paid, where the record says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved: Option<bool>,

@@ -187,6 +187,7 @@ impl Differences<'_> {
         if let Some(entries) = &expect.entries {
             self.entries(entries, got.entries.as_deref());
         }
+        self.equal("unknown_to_bank", expect.unknown_to_bank.as_ref(), got.unknown_to_bank.as_ref());
         if let Some(notice) = &expect.notice {
             let shown: Vec<_> = got.notices.iter().map(Shown::shown).collect();
             let wanted = notice.value.shown();
@@ -659,7 +660,7 @@ mod tests {
 
     #[test]
     fn histories_are_compared_by_number_or_entry_by_entry() {
-        let entry = |minor| GotEntry { amount_minor: minor, currency: 978, approved: None };
+        let entry = |minor| GotEntry { amount_minor: minor, currency: 978, atc: 1, approved: None };
         let got = Got { entries: Some(vec![entry(200), entry(100)]), ..Got::default() };
         assert_eq!(differences("history: a\nexpect: { entries: 2 }", &got), NONE);
         assert_eq!(differences("history: a\nexpect: { entries: [2.00 EUR, 1.00 EUR] }", &got), NONE);

@@ -140,7 +140,7 @@ impl Stage {
             Verb::RemoveCard(it) => self.with_card(&it.card.value, |card| UserAction::RemoveCard { card }),
             Verb::Reorder(it) => self.reorder(it),
             Verb::CardList(_) => self.act(UserAction::CardList),
-            Verb::History(it) => self.with_card(&it.card.value, |card| UserAction::History { card }),
+            Verb::History(it) => self.history(&it.card.value),
             Verb::Retry(_) => Err(Broken("a retry is resolved before it is performed".into())),
             Verb::Tap(it) => self.tap(it),
             Verb::BankSuspend(it) => self.clerk(&it.card.value, |world, card| world.cloud_mut().bank_suspend(card)),
@@ -238,6 +238,20 @@ impl Stage {
         }
     }
 
+    /// The card's own log, compared with what the bank has in its books.
+    fn history(&mut self, alias: &str) -> Done {
+        let mut got = self.with_card(alias, |card| UserAction::History { card })?;
+        if let (Some(entries), Some(view)) = (&got.entries, self.cards.get(alias)) {
+            let booked = self.world.cloud().history_of(&view.card);
+            let is_booked = |entry: &&GotEntry| {
+                booked.iter().any(|one| (one.atc, one.amount_minor) == (entry.atc, entry.amount_minor))
+            };
+            let unknown = entries.len() - entries.iter().filter(is_booked).count();
+            got.unknown_to_bank = Some(u32::try_from(unknown).unwrap_or(u32::MAX));
+        }
+        Ok(got)
+    }
+
     fn request_code(&mut self, alias: &str, method: OtpMethod) -> Done {
         self.with_card(alias, |card| UserAction::RequestCode { card, method })
     }
@@ -305,6 +319,7 @@ impl Stage {
                 let entries = entries.iter().map(|entry| GotEntry {
                     amount_minor: entry.amount_minor,
                     currency: entry.currency,
+                    atc: entry.atc,
                     approved: None,
                 });
                 Got { entries: Some(entries.collect()), ..Got::default() }

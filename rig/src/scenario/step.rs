@@ -487,7 +487,7 @@ impl Verb {
             Self::RemoveCard(_) => ("remove_card", ON_BAND, true),
             Self::Reorder(_) => ("reorder", APP, true),
             Self::CardList(_) => ("card_list", &["ok", "refused", "notice", "cards"], true),
-            Self::History(_) => ("history", &["ok", "refused", "notice", "entries"], true),
+            Self::History(_) => ("history", &["ok", "refused", "notice", "entries", "unknown_to_bank"], true),
             Self::Tap(_) => ("tap", TAP, true),
             Self::BankSuspend(_) => ("bank_suspend", &[], false),
             Self::BankResume(_) => ("bank_resume", &[], false),
