@@ -15,6 +15,13 @@ needs=(
     'command -v opensc-tool|opensc'
     'command -v tshark|tshark'
     'command -v ip || [ -x /sbin/ip ]|iproute2'
+    'command -v qemu-system-x86_64|qemu-system-x86'
+    'command -v busybox|busybox-static'
+    'command -v cpio|cpio'
+    'PATH=$PATH:/usr/sbin:/sbin command -v depmod|kmod'
+    'command -v bluetoothctl|bluez'
+    'command -v btvirt|bluez-test-tools'
+    'command -v dbus-daemon|dbus'
 )
 
 # missing_needs: the packages of every need that is not there, in `missing`.

@@ -19,6 +19,8 @@ pub(super) struct Loaded {
     pub(super) cases: Vec<Case>,
     pub(super) sources: Sources,
     pub(super) fixtures: Arc<Fixtures>,
+    /// Where they are.
+    pub(super) fixtures_root: PathBuf,
     /// The scenario root, as the person would write it.
     pub(super) root: PathBuf,
     /// How many files the cases come from.
@@ -75,7 +77,16 @@ pub(super) fn load(selection: &Selection) -> Result<Loaded, u8> {
     let selected_by = selected_by.into_iter().flatten().collect();
     let cases: Vec<Case> = loaded.cases.into_iter().filter(wanted).collect();
     let files = cases.iter().map(|case| &case.path).collect::<BTreeSet<_>>().len();
-    Ok(Loaded { cases, sources: loaded.sources, fixtures: Arc::new(fixtures), root, files, of, selected_by })
+    Ok(Loaded {
+        cases,
+        sources: loaded.sources,
+        fixtures: Arc::new(fixtures),
+        fixtures_root: folder,
+        root,
+        files,
+        of,
+        selected_by,
+    })
 }
 
 fn contains(case: &Case, text: &str) -> bool {

@@ -14,6 +14,7 @@ mod interrupt;
 mod load;
 mod run;
 mod tap;
+mod virtual_station;
 mod warranty;
 
 /// Bad usage, or a scenario file that cannot be used.
@@ -37,6 +38,9 @@ enum Command {
     /// Run scenarios.
     #[command(after_help = run::EXAMPLES)]
     Run(Box<run::Run>),
+    /// Use a station without scenarios.
+    #[command(subcommand)]
+    Station(virtual_station::Station),
     /// Check scenario files and list every mistake in all of them; runs nothing.
     Check(Selection),
     /// List the cases: what would run, by file, with rules and tags.
@@ -103,6 +107,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     ExitCode::from(match cli.command {
         Command::Run(run) => run::run(&run),
+        Command::Station(station) => virtual_station::station(&station),
         Command::Check(selection) => check::check(&selection),
         Command::List { selection, json } => check::list(&selection, json),
         Command::Schema => check::schema(),

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::{EXIT_BAD_INPUT, EXIT_STATION, Selection, load};
+use super::{EXIT_BAD_INPUT, EXIT_STATION, Selection, load, virtual_station};
 use crate::report::out::Paths;
 use crate::report::paint::ColorChoice;
 use crate::report::reporter::{ReportError, Reporter, Settings};
@@ -36,22 +36,23 @@ Exit codes: 0 all passed, 1 a case failed, 2 bad usage or YAML, 3 station troubl
 #[derive(Clone, Debug, Args)]
 pub(super) struct Run {
     #[command(flatten)]
-    selection: Selection,
-    /// Where to run: `embedded`, everything in this process under virtual time, or a station file.
+    pub(super) selection: Selection,
+    /// Where to run: `embedded`, everything in this process under virtual time; `virtual`, real BlueZ and PC/SC in a virtual
+    /// machine; or a station file.
     #[arg(long, value_name = "NAME|FILE", default_value = "embedded")]
-    station: String,
+    pub(super) station: String,
     /// The seed of all randomness: same seed, same bytes.
     #[arg(long, default_value_t = 0, value_parser = seed)]
-    seed: u64,
+    pub(super) seed: u64,
     /// Cases to run at once; one per core when absent.
     #[arg(long, value_name = "N", value_parser = jobs)]
     jobs: Option<NonZeroUsize>,
     /// Run only one part of the cases: `2/4` is the second of four.
     #[arg(long, value_name = "I/N")]
-    shard: Option<Shard>,
+    pub(super) shard: Option<Shard>,
     /// Write everything into this folder: summary, JUnit, events, a trace of each case that did not pass.
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
     /// Write JUnit XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -60,10 +61,10 @@ pub(super) struct Run {
     events: Option<PathBuf>,
     /// Write down every exchange of every point of a sweep, too.
     #[arg(long)]
-    trace: bool,
+    pub(super) trace: bool,
     /// Start no further case after the first that does not pass.
     #[arg(long)]
-    fail_fast: bool,
+    pub(super) fail_fast: bool,
     /// Run every case twice and compare the events byte by byte.
     #[arg(long)]
     check_determinism: bool,
@@ -76,6 +77,15 @@ pub(super) fn run(run: &Run) -> u8 {
     };
     if let Some(shard) = run.shard {
         loaded.shard(shard);
+    }
+    let paths = Paths { out: run.out.clone(), junit: run.junit.clone(), events: run.events.clone() };
+    let settings = Settings { color: run.selection.color.into(), root: loaded.root.display().to_string(), paths };
+    if run.station != "embedded" && run.check_determinism {
+        super::complain("--check-determinism needs virtual time: only the station `embedded` has it");
+        return EXIT_BAD_INPUT;
+    }
+    if run.station == "virtual" && !loaded.cases.is_empty() {
+        return virtual_station::run(run, &loaded, settings);
     }
     let station = match station(&run.station) {
         Ok(station) => station,
@@ -96,8 +106,6 @@ pub(super) fn run(run: &Run) -> u8 {
         trace: run.trace,
         repeat_with: repeat_with(run),
     };
-    let paths = Paths { out: run.out.clone(), junit: run.junit.clone(), events: run.events.clone() };
-    let settings = Settings { color: run.selection.color.into(), root: loaded.root.display().to_string(), paths };
     let indices: Vec<u32> = (0..u32::try_from(loaded.cases.len()).unwrap_or(u32::MAX)).collect();
     // A report that cannot be opened is a wrong word of the command line; one that breaks off later is the world's doing.
     let reporter = match Reporter::open(settings, &indices) {
@@ -116,7 +124,8 @@ pub(super) fn run(run: &Run) -> u8 {
 /// The station of this name, or of this file.
 fn station(word: &str) -> Result<Arc<dyn Station>, OpenError> {
     match word {
-        "embedded" => Ok(Arc::new(Embedded::default())),
+        // There is nothing to run where `virtual` comes here.
+        "embedded" | "virtual" => Ok(Arc::new(Embedded::default())),
         file => crate::station::file::open(Path::new(file)),
     }
 }

@@ -371,8 +371,8 @@ fn work(mut card: Card, protocol: Protocol, todo: &mpsc::Receiver<Job>) {
             }
         }
     }
-    // The next one finds the card as it came.
-    let _ = card.disconnect(Disposition::ResetCard);
+    // It has left the field; the next one finds the card as it came.
+    let _ = card.disconnect(Disposition::UnpowerCard);
 }
 
 fn transmit(card: &Card, protocol: Protocol, command: &[u8], room: &mut [u8]) -> Result<Vec<u8>, PcscError> {

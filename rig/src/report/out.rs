@@ -97,7 +97,10 @@ impl Files {
             return Ok(());
         }
         let bytes = jsonl::encode(events);
-        self.events.iter_mut().try_for_each(|open| open.write(|file| file.write_all(&bytes)))
+        // At once: somebody may follow the run by this file.
+        self.events
+            .iter_mut()
+            .try_for_each(|open| open.write(|file| file.write_all(&bytes).and_then(|()| file.flush())))
     }
 
     /// Writes the trace of a case that did not pass.

@@ -106,6 +106,8 @@ pub struct Seen {
     pub dropped_links: u64,
     /// Whether it has power.
     pub powered: bool,
+    /// Whether it lies in a reader's field.
+    pub in_field: bool,
 }
 
 /// Who does what is asked: the band itself in this process, a socket to it, or a person.
@@ -189,7 +191,11 @@ impl Control {
             Some(profile) if profile.gatt != current.gatt => {
                 return refused("the attribute table cannot change while it is served");
             }
-            Some(profile) => profile,
+            // The address is that of the adapter it is served on.
+            Some(mut profile) => {
+                profile.identity.address = current.identity.address;
+                profile
+            }
             None => current,
         };
         self.handle.input(Input::Disconnected);
@@ -205,6 +211,7 @@ impl Control {
             digests: [Memory::SecureElement, Memory::Device].map(|memory| band.nvm_digest(memory)),
             dropped_links,
             powered: band.is_powered(),
+            in_field: band.is_in_field(),
         })
     }
 

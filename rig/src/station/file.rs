@@ -7,22 +7,61 @@
 //!     reader: Virtual PCD 00 00
 //!     plug: { port: 35963 }    # the band lies in the virtual reader (vpcd) at this port
 //! ```
+//!
+//! ```yaml
+//! band: simulated              # a `band` in a process of its own; `real` for one of plastic
+//! phone: { ble: { adapter: hci0, address: "00:AA:01:01:00:01" } }
+//! tap: { pcsc: { reader: Virtual PCD 00 00 } }
+//! hands: { control: /run/bandrig/band.sock }      # or `operator`: a person is asked
+//! settings: { code_valid_for: 4s }                # the station's own, whatever a case says
+//! longest_wait: 12s
+//! ```
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use band_sim::band::period::Period;
 use serde::Deserialize;
 
-use super::Station;
+use super::offer::{Capability, Offer};
+use super::{Embedded, Station};
 use crate::scenario::error::FileError;
 use crate::scenario::load;
+use crate::scenario::units::Setting;
+
+/// The finest length of time that means something over links and through programs that are somebody else's. *Assumed.*
+#[cfg_attr(
+    not(all(feature = "bluez", feature = "pcsc")),
+    allow(dead_code, reason = "only a band with links of its own has an offer")
+)]
+const CLOCK: Duration = Duration::from_millis(500);
+/// How long to listen for the band.
+#[cfg(all(feature = "bluez", feature = "pcsc"))]
+const HEARD_WITHIN: Duration = Duration::from_secs(30);
+/// How long the steps of one case may wait when the file does not say. *Assumed.*
+#[cfg_attr(
+    not(all(feature = "bluez", feature = "pcsc")),
+    allow(dead_code, reason = "only a band with links of its own has an offer")
+)]
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 /// A station as its file states it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StationFile {
     band: BandPlace,
-    tap: TapPlace,
+    #[serde(default)]
+    phone: Option<PhonePlace>,
+    #[serde(default)]
+    tap: Option<TapPlace>,
+    #[serde(default)]
+    hands: Option<HandsPlace>,
+    #[serde(default)]
+    settings: Settings,
+    #[serde(default)]
+    longest_wait: Option<Period>,
 }
 
 /// Where the band is.
@@ -31,11 +70,40 @@ struct StationFile {
 enum BandPlace {
     /// In process, under virtual time.
     Embedded,
+    /// In a process of its own, with a control socket.
+    Simulated,
+    /// Of plastic.
+    Real,
+}
+
+/// How the phone reaches it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum PhonePlace {
+    /// Through BlueZ.
+    Ble(BlePlace),
+}
+
+/// An adapter, and the band as it is seen from there.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BlePlace {
+    /// The adapter, by name or by address.
+    adapter: String,
+    /// The band's address, as it is printed.
+    #[serde(default)]
+    address: Option<String>,
+    /// The name it advertises.
+    #[serde(default)]
+    name: Option<String>,
+    /// Whether a link is dropped by switching the adapter off: two seconds faster, for an adapter that has no other links.
+    #[serde(default)]
+    switch_off: bool,
 }
 
 /// Where taps are done.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum TapPlace {
     /// At a PC/SC reader.
     Pcsc(PcscPlace),
@@ -47,8 +115,9 @@ enum TapPlace {
 struct PcscPlace {
     /// Its name, or a part of it that no other reader's name has.
     reader: String,
-    /// Where the virtual reader is into which the rig puts the band itself.
-    plug: PlugPlace,
+    /// Where the virtual reader is into which the rig puts the band itself; for a band in process.
+    #[serde(default)]
+    plug: Option<PlugPlace>,
 }
 
 /// The network side of the virtual reader.
@@ -62,6 +131,46 @@ struct PlugPlace {
 
 fn localhost() -> String {
     "localhost".to_owned()
+}
+
+/// Whose hands are on the band.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum HandsPlace {
+    /// The control socket of a `band`.
+    Control(PathBuf),
+    /// A person at this terminal.
+    Operator,
+}
+
+/// Settings that are the station's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Settings {
+    code_valid_for: Option<Period>,
+    foreground_grace: Option<Period>,
+    pairing_timeout: Option<Period>,
+    apdu_timeout: Option<Period>,
+    data_retry_after: Option<Period>,
+}
+
+impl Settings {
+    #[cfg_attr(
+        not(all(feature = "bluez", feature = "pcsc")),
+        allow(dead_code, reason = "only a band with links of its own has an offer")
+    )]
+    fn stated(self) -> BTreeMap<Setting, Duration> {
+        [
+            (Setting::CodeValidFor, self.code_valid_for),
+            (Setting::ForegroundGrace, self.foreground_grace),
+            (Setting::PairingTimeout, self.pairing_timeout),
+            (Setting::ApduTimeout, self.apdu_timeout),
+            (Setting::DataRetryAfter, self.data_retry_after),
+        ]
+        .into_iter()
+        .filter_map(|(setting, stated)| Some((setting, stated?.0)))
+        .collect()
+    }
 }
 
 /// Why there is no station.
@@ -78,30 +187,133 @@ pub enum OpenError {
 /// # Errors
 /// What is wrong with the file, or what stands in the station's way.
 pub fn open(path: &Path) -> Result<Arc<dyn Station>, OpenError> {
+    let failed = |what: String| format!("failed to use the station file {}: {what}", path.display());
     let file: StationFile = load::values(path).map_err(|error| OpenError::File(Box::new(error)))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let TapPlace::Pcsc(place) = file.tap;
-    bring_up(name, place).map_err(OpenError::Trouble)
+    let opened = match file.band {
+        BandPlace::Embedded => embedded(name, file).map_err(failed),
+        BandPlace::Simulated | BandPlace::Real => live(name, file, path),
+    };
+    opened.map_err(OpenError::Trouble)
+}
+
+/// A file whose band is in process may say how it is tapped, and nothing else.
+fn embedded(name: String, file: StationFile) -> Result<Arc<dyn Station>, String> {
+    if file.phone.is_some() || file.hands.is_some() {
+        return Err("a band in process has its phone and its hands in process: drop `phone` and `hands`".into());
+    }
+    if file.settings != Settings::default() || file.longest_wait.is_some() {
+        return Err("a band in process has virtual time: drop `settings` and `longest_wait`".into());
+    }
+    match file.tap {
+        None => Ok(Arc::new(Embedded::default())),
+        Some(TapPlace::Pcsc(PcscPlace { reader, plug: Some(plug) })) => plugged(name, reader, plug),
+        Some(TapPlace::Pcsc(_)) => {
+            Err("a band in process is put into a virtual reader: say where, `plug: { port: 35963 }`".into())
+        }
+    }
 }
 
 #[cfg(all(feature = "pcsc", feature = "vpcd"))]
-fn bring_up(name: String, place: PcscPlace) -> Result<Arc<dyn Station>, String> {
+fn plugged(name: String, reader: String, plug: PlugPlace) -> Result<Arc<dyn Station>, String> {
     use crate::link::danger::Permits;
     use crate::link::pcsc::Config;
     // The card in there is the rig's own.
-    let reader = Config { permits: Permits::everything(), ..Config::new(place.reader) };
+    let reader = Config { permits: Permits::everything(), ..Config::new(reader) };
     let plug = band_sim::edge::vpcd::Config {
-        host: place.plug.host,
-        port: place.plug.port,
+        host: plug.host,
+        port: plug.port,
         ..band_sim::edge::vpcd::Config::new(band_sim::rng::Rng::new(0))
     };
     let carrier = super::plugged::Plugged::start(reader, plug)?;
-    Ok(Arc::new(super::Embedded::with_carrier(name, Arc::new(carrier))))
+    Ok(Arc::new(Embedded::with_carrier(name, Arc::new(carrier))))
 }
 
 #[cfg(not(all(feature = "pcsc", feature = "vpcd")))]
-fn bring_up(_: String, _: PcscPlace) -> Result<Arc<dyn Station>, String> {
+fn plugged(_: String, _: String, _: PlugPlace) -> Result<Arc<dyn Station>, String> {
     Err("this bandrig was built without PC/SC; install libpcsclite-dev and build it with `--features pcsc`".to_owned())
+}
+
+/// What a station in real time can do, by what stands where.
+#[cfg_attr(
+    not(all(feature = "bluez", feature = "pcsc")),
+    allow(dead_code, reason = "only a band with links of its own has an offer")
+)]
+fn offer(name: String, file: &StationFile) -> Offer {
+    use Capability as C;
+    let never = [C::VirtualTime, C::InjectFaults, C::Sweep, C::LinkSettings];
+    let can = match file.band {
+        BandPlace::Real => [C::Contactless, C::PressKeys, C::Reach].as_slice(),
+        _ => C::ALL.as_slice(),
+    };
+    let can = can.iter().copied().filter(|it| match it {
+        C::Contactless => file.tap.is_some(),
+        it => !never.contains(it),
+    });
+    Offer {
+        name,
+        can: can.collect(),
+        settings: file.settings.stated(),
+        clock: CLOCK,
+        longest_wait: file.longest_wait.map_or(LONGEST_WAIT, |wait| wait.0),
+    }
+}
+
+#[cfg(not(all(feature = "bluez", feature = "pcsc")))]
+fn live(_: String, _: StationFile, path: &Path) -> Result<Arc<dyn Station>, String> {
+    Err(format!(
+        "the station of {} needs Bluetooth and PC/SC, and this bandrig was built without; build it with `{}`",
+        path.display(),
+        super::guest::BUILD
+    ))
+}
+
+#[cfg(all(feature = "bluez", feature = "pcsc"))]
+fn live(name: String, file: StationFile, path: &Path) -> Result<Arc<dyn Station>, String> {
+    use super::hardware::{Operator, Pcsc, Radio};
+    use super::live::{Bench, Live, Reader};
+    use super::{control, control::Hands};
+    use crate::link::danger::Permits;
+    use crate::link::{ble, pcsc};
+
+    let failed = |what: &str| format!("failed to use the station file {}: {what}", path.display());
+    let offer = offer(name, &file);
+    let Some(PhonePlace::Ble(place)) = file.phone else {
+        return Err(failed("say how the phone reaches the band: `phone: { ble: { adapter: hci0, address: … } }`"));
+    };
+    let address = place.address.as_deref().map(|text| address(text).ok_or(text)).transpose();
+    let address = address.map_err(|text| failed(&format!("`{text}` is no address such as 00:AA:01:01:00:01")))?;
+    if address.is_none() && place.name.is_none() {
+        return Err(failed("say which band: its `address`, its `name` or both"));
+    }
+    let hands: Box<dyn Hands> = match &file.hands {
+        Some(HandsPlace::Control(socket)) => Box::new(control::Client::connect(socket)?),
+        Some(HandsPlace::Operator) if file.band == BandPlace::Real => Box::new(Operator),
+        Some(HandsPlace::Operator) => return Err(failed("a simulated band has a control socket: name it in `hands`")),
+        None => return Err(failed("say whose hands are on the band: `hands: operator` or `hands: { control: … }`")),
+    };
+    let is_real = file.band == BandPlace::Real;
+    let reader = file.tap.map(|TapPlace::Pcsc(place)| {
+        let permits = if is_real { Permits::default() } else { Permits::everything() };
+        Box::new(Pcsc::new(pcsc::Config { permits, ..pcsc::Config::new(place.reader) }, is_real)) as Box<dyn Reader>
+    });
+    let hang_up = if place.switch_off { ble::HangUp::RadioOff } else { ble::HangUp::Disconnect };
+    // A virtual controller advertises once to each who starts to listen, and that once may come too early.
+    let deadlines = ble::Deadlines { scan: HEARD_WITHIN, ..ble::Deadlines::default() };
+    let target = ble::Target { address, name: place.name, service: None };
+    let radio = ble::Config { adapter: place.adapter, band: target, deadlines, hang_up };
+    Ok(Arc::new(Live::new(offer, Bench { air: Box::new(Radio::open(radio)?), reader, hands })))
+}
+
+/// Six bytes as they are printed, the first one first.
+#[cfg_attr(not(all(feature = "bluez", feature = "pcsc")), cfg(test))]
+fn address(text: &str) -> Option<[u8; 6]> {
+    let byte = |byte: &str| {
+        let is_two_digits = byte.len() == 2 && byte.bytes().all(|digit| digit.is_ascii_hexdigit());
+        is_two_digits.then(|| u8::from_str_radix(byte, 16).ok())?
+    };
+    let bytes: Option<Vec<u8>> = text.split(':').map(byte).collect();
+    bytes?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -109,18 +321,26 @@ mod tests {
     use super::*;
     use crate::yaml;
 
+    fn read(text: &str) -> Result<StationFile, String> {
+        yaml::from_str::<StationFile>(text)
+    }
+
     #[test]
     fn a_file_is_read_strictly() {
-        let read = |text: &str| yaml::from_str::<StationFile>(text).map_err(|error| error.to_string());
-        let good = read("band: embedded\ntap: { pcsc: { reader: Virtual PCD 00 00, plug: { port: 35963 } } }");
-        let TapPlace::Pcsc(place) = good.unwrap().tap;
-        assert_eq!((place.plug.host.as_str(), place.plug.port), ("localhost", 35963));
+        let good = read("band: embedded\ntap: { pcsc: { reader: Virtual PCD 00 00, plug: { port: 35963 } } }").unwrap();
+        let Some(TapPlace::Pcsc(PcscPlace { plug: Some(plug), .. })) = good.tap else { panic!() };
+        assert_eq!((plug.host.as_str(), plug.port), ("localhost", 35963));
         for bad in [
-            "band: embedded",
-            "band: moon\ntap: { pcsc: { reader: a, plug: { port: 1 } } }",
+            "tap: { pcsc: { reader: a } }",
+            "band: moon",
             "band: embedded\ntap: { pcsc: { reader: a, plug: { port: 1 }, speed: 3 } }",
             "band: embedded\ntap: { pcsc: { reader: a, plug: { port: 70000 } } }",
             "band: embedded\ntap: { nfc: { reader: a } }",
+            "band: real\nkey: 00112233445566778899AABBCCDDEEFF",
+            "band: real\nkey: { hex: 00112233445566778899AABBCCDDEEFF }",
+            "band: simulated\nsettings: { code_valid_for: 4 }",
+            "band: simulated\nsettings: { patience: 4s }",
+            "band: simulated\nhands: { socket: /run/x }",
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }
@@ -129,8 +349,37 @@ mod tests {
     #[test]
     fn the_fixtures_are_station_files() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/stations");
-        let text = std::fs::read_to_string(folder.join("virtual-reader.yaml")).unwrap();
-        yaml::from_str::<StationFile>(&text).unwrap();
+        let mut files = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            read(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            files += 1;
+        }
+        assert!(files >= 2, "{files}");
+    }
+
+    #[test]
+    fn what_a_real_band_is_spared_is_not_offered() {
+        let real = offer("desk".into(), &read("band: real\ntap: { pcsc: { reader: ACS } }").unwrap());
+        assert!(real.can(Capability::Contactless) && real.can(Capability::PressKeys));
+        for spared in [Capability::Hostile, Capability::SwapAccount, Capability::NewBand, Capability::Cloud] {
+            assert!(!real.can(spared), "{spared}");
+        }
+        let simulated = offer("virtual".into(), &read("band: simulated\nsettings: { code_valid_for: 4s }").unwrap());
+        assert!(simulated.can(Capability::Cloud) && !simulated.can(Capability::VirtualTime));
+        assert!(!simulated.can(Capability::Contactless), "it has no reader");
+        assert_eq!(simulated.settings, BTreeMap::from([(Setting::CodeValidFor, Duration::from_secs(4))]));
+    }
+
+    #[test]
+    fn an_address_is_six_bytes_as_they_are_printed() {
+        assert_eq!(address("00:AA:01:01:00:0f"), Some([0, 0xAA, 1, 1, 0, 0x0F]));
+        for bad in
+            ["", "00:AA:01:01:00", "00:AA:01:01:00:01:02", "0:AA:01:01:00:01", "00-AA-01-01-00-01", "+1:AA:01:01:00:01"]
+        {
+            assert_eq!(address(bad), None, "{bad}");
+        }
     }
 
     #[test]

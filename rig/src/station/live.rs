@@ -35,6 +35,10 @@ use crate::terminal::io::{Input as TerminalInput, Output as TerminalOutput, Rece
 const ACTION_DEADLINE: Duration = Duration::from_secs(90);
 /// How long a link may take to go down.
 const LINK_DOWN_WITHIN: Duration = Duration::from_secs(10);
+/// How long a reader's field may stay after the band was taken from it.
+const FIELD_GONE_WITHIN: Duration = Duration::from_secs(10);
+/// Between two looks at the band.
+const LOOK: Duration = Duration::from_millis(5);
 /// How many commands a terminal may send in one payment.
 const MOST_COMMANDS: u32 = 1_000;
 
@@ -50,6 +54,10 @@ pub trait Air: fmt::Debug + Send {
     /// # Errors
     /// As [`Air::send`].
     fn next(&mut self, at_most: Duration) -> Result<Option<LinkEvent>, String>;
+    /// Why the last thing that went wrong did, once, where that is known.
+    fn trouble(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// A reader that the band is held to.
@@ -324,10 +332,10 @@ impl World {
                 self.the_band_dropped_the_link()?;
                 self.recorder.att(now, &att(AttOp::Connect, None, vec![]));
             }
-            LinkEvent::ConnectFailed => self.hiccup = Some("the band could not be reached over Bluetooth".into()),
+            LinkEvent::ConnectFailed => self.hiccup("the band could not be reached over Bluetooth")?,
             LinkEvent::Disconnected => {
                 if std::mem::take(&mut self.up) && !self.the_band_dropped_the_link()? {
-                    self.hiccup = Some("the Bluetooth link was lost though neither side had dropped it".into());
+                    self.hiccup("the Bluetooth link was lost though neither side had dropped it")?;
                 }
                 self.recorder.att(now, &att(AttOp::Disconnect, None, vec![]));
             }
@@ -348,6 +356,13 @@ impl World {
             }
         }
         self.phone_input(PhoneInput::Link(event))
+    }
+
+    /// The world did something of its own accord.
+    fn hiccup(&mut self, words: &str) -> Result<(), Trouble> {
+        let why = self.bench.bench()?.air.trouble();
+        self.hiccup = Some(why.map_or_else(|| words.to_owned(), |why| format!("{words}: {why}")));
+        Ok(())
     }
 
     /// Whether the band itself has just dropped the link; where nobody can tell it may have.
@@ -423,6 +438,21 @@ impl World {
     fn reader(&mut self) -> Result<&mut Box<dyn Reader>, Trouble> {
         let bench = self.bench.bench()?;
         bench.reader.as_mut().ok_or_else(|| Trouble::Outside("this station has no reader".into()))
+    }
+
+    /// Takes the band away; over when it has noticed that the field is gone.
+    fn leave_reader(&mut self) -> Result<(), Trouble> {
+        self.reader()?.remove();
+        let until = self.clock.now() + FIELD_GONE_WITHIN;
+        while self.seen()?.is_some_and(|seen| seen.in_field) {
+            if self.clock.now() >= until {
+                return Err(Trouble::Outside(
+                    "the band has been taken from the reader, and the field is still there".into(),
+                ));
+            }
+            self.run_for(LOOK)?;
+        }
+        self.settle()
     }
 
     fn pay_at(&mut self, tap: Tap) -> Result<Receipt, Trouble> {
@@ -587,8 +617,7 @@ impl CaseWorld for World {
         self.settle()?;
         self.reader()?.present().map_err(Trouble::Outside)?;
         let receipt = self.pay_at(tap);
-        self.reader()?.remove();
-        self.settle()?;
+        self.leave_reader()?;
         receipt
     }
 
@@ -596,8 +625,7 @@ impl CaseWorld for World {
         self.settle()?;
         self.reader()?.present().map_err(Trouble::Outside)?;
         let answers = commands.iter().map(|command| Ok(self.exchange(command)?.unwrap_or_default())).collect();
-        self.reader()?.remove();
-        self.settle()?;
+        self.leave_reader()?;
         answers
     }
 

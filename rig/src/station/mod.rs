@@ -5,6 +5,8 @@ pub mod control;
 pub mod embedded;
 pub mod file;
 pub mod fixtures;
+pub mod guest;
+pub mod hardware;
 mod in_process;
 pub mod live;
 pub mod local;

@@ -249,6 +249,12 @@ impl Band {
         self.wallet.cards().to_vec()
     }
 
+    /// Whether it lies in a reader's field.
+    #[must_use]
+    pub const fn is_in_field(&self) -> bool {
+        self.field
+    }
+
     /// What kind of band it is.
     #[must_use]
     pub fn profile(&self) -> &BandProfile {

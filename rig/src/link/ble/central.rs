@@ -107,7 +107,7 @@ impl Central {
 
     async fn disconnect(&mut self) {
         if let (Some(link), Some(world)) = (self.link.take(), &self.world) {
-            link.close(world, self.config.deadlines.disconnect).await;
+            link.close(world, self.config.deadlines.disconnect, self.config.hang_up).await;
             self.ends.tell(LinkEvent::Disconnected);
         }
     }
@@ -192,6 +192,12 @@ async fn open(world: &mut Option<World>, config: &Config) -> Result<Connection, 
         None => world.insert(World::open(&config.adapter).await?),
     };
     world.power_on().await?;
+    // As a phone with its own band: that one is called by its address, and only a stranger is listened for.
+    if let Some(known) = scan::known(world.adapter(), config).await
+        && let Ok(connection) = Connection::open(world, known, config).await
+    {
+        return Ok(connection);
+    }
     let address = scan::scan(world.adapter(), config).await?;
     Connection::open(world, address, config).await
 }

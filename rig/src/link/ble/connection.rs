@@ -17,7 +17,7 @@ use futures::stream::BoxStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{BleError, Config};
+use super::{BleError, Config, HangUp};
 use crate::phone::io::LinkEvent;
 
 /// MTU before any exchange (Core 5.4 vol 3 part F 3.2.8).
@@ -69,11 +69,14 @@ impl Connection {
     }
 
     /// Drops the link and waits until it is gone.
-    pub(super) async fn close(mut self, world: &World, within: Duration) {
+    pub(super) async fn close(mut self, world: &World, within: Duration, hang_up: HangUp) {
         self.listeners.abort_all();
         self.writers.clear();
         let gone = async {
-            disconnect(world.adapter().clone(), self.address).await;
+            let is_off = hang_up == HangUp::RadioOff && world.adapter().set_powered(false).await.is_ok();
+            if !is_off {
+                disconnect(world.adapter().clone(), self.address).await;
+            }
             // Its object goes with it, and with that the events.
             if self.device.is_connected().await.unwrap_or(false) {
                 self.gone().await;

@@ -37,6 +37,18 @@ pub struct Config {
     pub band: Target,
     /// How long to wait for what.
     pub deadlines: Deadlines,
+    /// How a link is dropped.
+    pub hang_up: HangUp,
+}
+
+/// How the phone drops a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HangUp {
+    /// The band is disconnected: bluetoothd lets two seconds pass before it does so.
+    #[default]
+    Disconnect,
+    /// The radio is switched off until the next link, as in an aeroplane: at once, and every other link of the adapter goes too.
+    RadioOff,
 }
 
 /// How the band is known. Whatever is given must be so.
@@ -279,6 +291,7 @@ mod tests {
             adapter: "hci99".into(),
             band: Target { address: None, name: None, service: None },
             deadlines: Deadlines::default(),
+            hang_up: HangUp::default(),
         };
         let Err(BleError::World(error)) = Ble::open(config) else { panic!("there is no hci99") };
         assert!(!error.to_string().is_empty());

@@ -1,0 +1,266 @@
+//! `bandrig run --station virtual` and `bandrig station`: this side of the virtual station.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Subcommand;
+
+use super::load::Loaded;
+use super::run::Run;
+use super::{EXIT_BAD_INPUT, EXIT_STATION};
+use crate::report::event::{Event, Kind, Verdict};
+use crate::report::reporter::{Reporter, Settings};
+use crate::scenario::file::Case;
+use crate::station::guest::{self, Machine, Task};
+
+/// The station's file, in the fixtures folder.
+const FILE: &str = "stations/virtual.yaml";
+/// Between two looks for what is new.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Runs the cases in the virtual station and reports them here as they end.
+pub(super) fn run(run: &Run, loaded: &Loaded, settings: Settings) -> u8 {
+    let cases = loaded.cases.as_slice();
+    let began = Instant::now();
+    let indices: Vec<u32> = (0..u32::try_from(cases.len()).unwrap_or(u32::MAX)).collect();
+    let share = run.out.as_ref().map_or_else(|| guest::cache().join("last"), |out| out.join("station"));
+    // Inside, the station is a file.
+    let inside = loaded.fixtures_root.join(FILE).display().to_string();
+    let script = match script(run, loaded) {
+        Ok(script) => script,
+        Err(words) => {
+            super::complain(&words);
+            return EXIT_STATION;
+        }
+    };
+    let mut reporter = match Reporter::open(settings, &indices) {
+        Ok(reporter) => reporter,
+        Err(error) => {
+            super::complain(&error.to_string());
+            return EXIT_BAD_INPUT;
+        }
+    };
+    reporter.say(&format!("{} cases, seed {}", cases.len(), run.seed));
+    super::interrupt::watch(&std::sync::Arc::default());
+    let task = task(script, true, run.trace);
+    let ended = guest::start(&task, &share, &mut |words| reporter.say(words))
+        .and_then(|machine| follow(machine, &share, cases, &inside, &mut reporter));
+    let closed = reporter.close(began.elapsed());
+    if super::interrupt::happened() {
+        eprintln!("interrupted: the virtual station was switched off");
+        return 130;
+    }
+    match (ended, closed) {
+        (Err(words), _) => {
+            super::complain(&format!("{words}\nits logs are in {}", share.display()));
+            EXIT_STATION
+        }
+        (Ok(_), Err(error)) => {
+            super::complain(&error.to_string());
+            EXIT_BAD_INPUT
+        }
+        (Ok(()), Ok(exit)) => exit.code(),
+    }
+}
+
+fn task(script: String, band: bool, capture: bool) -> Task {
+    let work = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    Task { script, work, band, controllers: 2, capture }
+}
+
+/// The same selection once more, for the program inside.
+fn script(run: &Run, loaded: &Loaded) -> Result<String, String> {
+    let file = loaded.fixtures_root.join(FILE);
+    if !file.is_file() {
+        return Err(format!("there is no {}: the virtual station has its own file there", file.display()));
+    }
+    let selection = &run.selection;
+    let mut words: Vec<String> = selection.paths.iter().map(guest::quoted).collect();
+    let mut add = |flag: &str, value: &str| words.extend([flag.to_owned(), guest::quoted(value)]);
+    add("--station", &file.display().to_string());
+    add("--out", "/results");
+    add("--color", "never");
+    add("--seed", &run.seed.to_string());
+    add("--fixtures", &loaded.fixtures_root.display().to_string());
+    for (flag, value) in [("--tag", &selection.tag), ("--filter", &selection.filter)] {
+        if let Some(value) = value {
+            add(flag, value);
+        }
+    }
+    for var in &selection.vars {
+        add("--var", var);
+    }
+    if let Some(shard) = run.shard {
+        add("--shard", &shard.to_string());
+    }
+    let flags = [(run.trace, "--trace"), (run.fail_fast, "--fail-fast")];
+    words.extend(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| (*flag).to_owned()));
+    Ok(format!("exec \"$BANDRIG\" run {} >/results/bandrig.log 2>&1\n", words.join(" ")))
+}
+
+/// Hands every case to the reports as soon as it has ended inside, until the machine is off.
+fn follow(
+    mut machine: Machine,
+    share: &Path,
+    cases: &[Case],
+    inside: &str,
+    reporter: &mut Reporter,
+) -> Result<(), String> {
+    let mut lines = Growing::new(share.join("events.jsonl"));
+    let mut events: Vec<Event> = vec![];
+    let mut next = 0;
+    let mut started = false;
+    loop {
+        let off = machine.ended()?.is_some();
+        if super::interrupt::happened() {
+            machine.stop();
+            return Ok(());
+        }
+        if !started && let Some(case) = cases.get(next).filter(|_| share.join("bandrig.log").exists()) {
+            reporter.started(&case.id);
+            started = true;
+        }
+        while let Some(line) = lines.next()? {
+            let event: Event =
+                serde_json::from_str(&line).map_err(|error| format!("the virtual station says nonsense: {error}"))?;
+            let ends = matches!(event.kind, Kind::CaseFinished { .. });
+            events.push(event);
+            if ends {
+                finish(std::mem::take(&mut events), inside, reporter)?;
+                next += 1;
+                if let Some(case) = cases.get(next) {
+                    reporter.started(&case.id);
+                }
+            }
+        }
+        if off {
+            break;
+        }
+        std::thread::sleep(LOOK);
+    }
+    match guest::outcome(share)? {
+        EXIT_BAD_INPUT | EXIT_STATION if next == 0 => {
+            let log = std::fs::read_to_string(share.join("bandrig.log")).unwrap_or_default();
+            Err(format!("in the virtual station:\n{}", log.trim_end()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn finish(mut events: Vec<Event>, inside: &str, reporter: &mut Reporter) -> Result<Verdict, String> {
+    let case = events.first().map_or(0, |event| event.case);
+    if let Some(Event { kind: Kind::CaseFinished { reason: Some(reason), .. }, .. }) = events.last_mut() {
+        reason.repeat_with = reason.repeat_with.replacen(inside, "virtual", 1);
+    }
+    reporter.finished(case, events).map_err(|error| error.to_string())
+}
+
+/// A file that somebody else writes: whole lines of it, as they come.
+struct Growing {
+    path: PathBuf,
+    reader: Option<BufReader<File>>,
+    half: String,
+}
+
+impl Growing {
+    const fn new(path: PathBuf) -> Self {
+        Self { path, reader: None, half: String::new() }
+    }
+
+    fn next(&mut self) -> Result<Option<String>, String> {
+        if self.reader.is_none() {
+            self.reader = File::open(&self.path).ok().map(BufReader::new);
+        }
+        let Some(reader) = &mut self.reader else { return Ok(None) };
+        reader.read_line(&mut self.half).map_err(|error| format!("failed to read {}: {error}", self.path.display()))?;
+        Ok(self.half.ends_with('\n').then(|| std::mem::take(&mut self.half)))
+    }
+}
+
+// --- a look around
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  bandrig station exec virtual -- bluetoothctl show     one command inside, with everything up
+  bandrig station exec virtual -- bash rig/tests/foreign/guest.sh
+
+Inside, hci0 is the phone's controller, hci1 the band's; $BAND_SOCKET is the band's control socket. The host's files are there,
+and nothing that is changed in them stays.";
+
+/// Use the virtual station without scenarios.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum Station {
+    /// Bring it up, run one command in it, switch it off.
+    #[command(after_help = EXAMPLES)]
+    Exec {
+        /// Which station.
+        #[arg(value_parser = ["virtual"])]
+        station: String,
+        /// How many linked controllers: two, or a third for a second phone.
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=4), value_name = "N")]
+        controllers: u8,
+        /// Start no band.
+        #[arg(long)]
+        no_band: bool,
+        /// Leave logs and captures in this folder.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Give up after so many seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+        limit: u64,
+        /// The command and its words.
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+}
+
+pub(super) fn station(station: &Station) -> u8 {
+    let Station::Exec { controllers, no_band, out, limit, command, .. } = station;
+    let share = out.clone().unwrap_or_else(|| guest::cache().join("last"));
+    let words: Vec<String> = command.iter().map(guest::quoted).collect();
+    let script = format!("{} >/results/task.out 2>&1\n", words.join(" "));
+    super::interrupt::watch(&std::sync::Arc::default());
+    let task = Task { controllers: *controllers, ..task(script, !no_band, out.is_some()) };
+    let ended = guest::start(&task, &share, &mut |words| eprintln!("{words}"))
+        .and_then(|machine| relay(machine, &share, Duration::from_secs(*limit)));
+    match ended {
+        Ok(code) => code,
+        Err(words) => {
+            super::complain(&format!("{words}\nits logs are in {}", share.display()));
+            EXIT_STATION
+        }
+    }
+}
+
+/// What the command says, as it says it; its exit code.
+fn relay(mut machine: Machine, share: &Path, limit: Duration) -> Result<u8, String> {
+    let until = Instant::now() + limit;
+    let mut said: Option<File> = None;
+    loop {
+        let off = machine.ended()?.is_some();
+        if said.is_none() {
+            said = File::open(share.join("task.out")).ok();
+        }
+        if let Some(said) = &mut said {
+            let mut bytes = vec![];
+            said.read_to_end(&mut bytes).map_err(|error| format!("failed to read what was said: {error}"))?;
+            let mut out = std::io::stdout().lock();
+            // A closed pipe is the reader's choice, and the exit code still tells.
+            let _ = out.write_all(&bytes).and_then(|()| out.flush());
+        }
+        if off {
+            return guest::outcome(share);
+        }
+        if super::interrupt::happened() {
+            machine.stop();
+            return Ok(130);
+        }
+        if Instant::now() >= until {
+            machine.stop();
+            return Err(format!("the command has not ended within {limit:?}"));
+        }
+        std::thread::sleep(LOOK);
+    }
+}

@@ -1,0 +1,103 @@
+#!/bin/bash
+# The virtual station from inside: linked virtual controllers, D-Bus, bluetoothd, pcscd with a virtual reader, the band; then the task.
+# /results is the share with the host: `env`, `guest.sh` and `task.sh` come in by it, logs, captures and results go out.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
+. /results/env
+export BAND BANDRIG BAND_SOCKET=/run/bandrig/band.sock
+
+say() {
+    read -r up _ </proc/uptime
+    echo "[$up s] $*" >>/results/guest.log
+}
+off() {
+    echo "$1" >/results/status
+    sync
+    echo o >/proc/sysrq-trigger
+    busybox sleep 60
+}
+# wait_for WHAT COMMAND…: until the command succeeds, at most a minute.
+wait_for() {
+    what=$1
+    shift
+    until=$((SECONDS + 60))
+    while [ "$SECONDS" -lt "$until" ]; do
+        "$@" >/dev/null 2>&1 && return 0
+        busybox usleep 50000
+    done
+    say "no $what within a minute"
+    off "no $what within a minute; see the logs beside this file"
+}
+
+say "booted"
+mkdir -p /dev/pts /dev/shm /run/bandrig /run/dbus /run/pcscd /var/lib/bluetooth
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /tmp
+mount -t tmpfs -o mode=700 tmpfs /var/lib/bluetooth
+# The host's folder may lie under the one that has just been covered.
+for folder in "$WORK" "$(dirname "$BANDRIG")"; do
+    case $folder in /tmp/*) say "$folder lies under /tmp, which the guest has to itself"; off "run it from outside /tmp" ;; esac
+done
+mkdir -p "/lib/modules/$(uname -r)"
+mount --bind "$MODULES" "/lib/modules/$(uname -r)"
+date -s "@$NOW" >/dev/null
+hostname station
+ip link set lo up
+modprobe -a hci_vhci algif_skcipher algif_hash ecb cmac 2>>/results/guest.log || off "the kernel has no virtual controllers"
+dbus-daemon --system --nopidfile --fork 2>>/results/guest.log
+finishing=
+if [ -n "$CAPTURE" ]; then
+    btmon -w /results/hci.btsnoop >/dev/null 2>&1 &
+    finishing=$!
+fi
+mkdir -p /etc/bluetooth
+# One ATT bearer, as a real band has: over several of them, which two bluetoothds would open, fragments overtake each other.
+printf '[General]\nDeviceID=false\n[GATT]\nChannels=1\n[Policy]\nAutoEnable=true\n' >/etc/bluetooth/main.conf
+for daemon in /usr/libexec/bluetooth/bluetoothd /usr/lib/bluetooth/bluetoothd /usr/sbin/bluetoothd; do
+    [ ! -x "$daemon" ] || break
+done
+"$daemon" -n -E >/results/bluetoothd.log 2>&1 &
+echo $! >/run/bandrig/bluetoothd.pid
+pcscd_flags=
+pcscd --help 2>&1 | grep -q -- --disable-polkit && pcscd_flags=--disable-polkit
+pcscd --foreground $pcscd_flags >/results/pcscd.log 2>&1 &
+has_adapters() {
+    for adapter in $(seq 0 $((CONTROLLERS - 1))); do
+        dbus-send --system --print-reply --dest=org.bluez "/org/bluez/hci$adapter" \
+            org.freedesktop.DBus.Properties.Get string:org.bluez.Adapter1 string:Address || return 1
+    done
+}
+# The kernel gives a controller ten seconds for its first answer and does not ask again: on a busy machine it may need another start.
+start_controllers() {
+    [ -z "$controllers" ] || { kill "$controllers"; wait "$controllers"; }
+    btvirt "-l$CONTROLLERS" >>/results/btvirt.log 2>&1 &
+    controllers=$!
+    until=$((SECONDS + 15))
+    while [ "$SECONDS" -lt "$until" ]; do
+        has_adapters >/dev/null 2>&1 && return 0
+        busybox usleep 50000
+    done
+    say "the virtual controllers do not come up"
+    return 1
+}
+controllers=
+start_controllers || start_controllers || start_controllers || off "no virtual controllers; see the logs beside this file"
+say "bluetoothd is up"
+if [ -n "$BAND" ]; then
+    cd "$WORK" || off "no folder $WORK"
+    "$BAND" --ble hci1 --vpcd --control "$BAND_SOCKET" --log "$BAND_LOG" >/results/band.out 2>/results/band.log &
+    finishing="$! $finishing"
+    wait_for "band" grep -q '^ready' /results/band.out
+    say "the band is up"
+fi
+cd "$WORK" || off "no folder $WORK"
+bash /results/task.sh
+status=$?
+say "the task ended with $status"
+# What these still have to say, the capture above all, is on the share before the power goes.
+(busybox sleep 10; off "$status") &
+if [ -n "$finishing" ]; then
+    kill $finishing 2>/dev/null
+    wait $finishing 2>/dev/null
+fi
+off "$status"

@@ -1,0 +1,173 @@
+//! The virtual station: a machine with a real Bluetooth stack and a real PC/SC stack where this machine has none.
+//!
+//! A stock Debian kernel boots in QEMU over this machine's own files, read-only, with two linked virtual controllers, the real
+//! bluetoothd and the real pcscd. In it `band` serves on one controller and lies in the virtual reader, and `bandrig` itself runs
+//! the scenarios from the other one. What happens there comes out through a shared folder while it happens.
+//!
+//! ```text
+//! kernel    the kernel and what it needs before it sees this machine's files, cached
+//! machine   QEMU: with KVM where that works, and gone when we are
+//! init.sh, guest.sh    what runs inside
+//! ```
+
+mod kernel;
+mod machine;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub use kernel::{Kernel, cache, prepare};
+pub use machine::{Accelerator, Machine, accelerator};
+
+/// Programs that the station needs on this machine, and the Debian packages that have them.
+pub const PROGRAMS: [(&str, &str); 9] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("busybox", "busybox-static"),
+    ("cpio", "cpio"),
+    ("depmod", "kmod"),
+    ("dpkg", "dpkg"),
+    ("btvirt", "bluez-test-tools"),
+    ("bluetoothctl", "bluez"),
+    ("dbus-daemon", "dbus"),
+    ("pcscd", "pcscd"),
+];
+/// The driver of the virtual reader, and its package.
+pub const VPCD: (&str, &str) = ("/usr/lib/pcsc/drivers/serial/libifdvpcd.so", "vsmartcard-vpcd");
+
+/// How to build the two programs that run inside.
+pub const BUILD: &str = "cargo build --release --features bluez,pcsc";
+
+/// What is to be done inside.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// A script for bash, run in `work` once everything is up.
+    pub script: String,
+    /// The folder to run it in; the same outside and inside.
+    pub work: PathBuf,
+    /// Whether `band` is started before.
+    pub band: bool,
+    /// How many linked controllers there are.
+    pub controllers: u8,
+    /// Whether everything on the controllers is captured, as `btmon` does.
+    pub capture: bool,
+}
+
+/// Packages that are missing for the station, by the names Debian gives them.
+#[must_use]
+pub fn missing_packages() -> Vec<&'static str> {
+    let mut missing: Vec<_> =
+        PROGRAMS.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
+    if !Path::new(VPCD.0).exists() {
+        missing.push(VPCD.1);
+    }
+    missing
+}
+
+/// Whether a program is there, in the folders of root too: a user's path may lack them.
+#[must_use]
+pub fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    folders.into_iter().any(|folder| folder.join(program).is_file())
+}
+
+/// The programs that run inside: this one, and `band` beside it.
+///
+/// # Errors
+/// Which is missing, and the command that builds it.
+pub fn programs() -> Result<(PathBuf, PathBuf), String> {
+    if !cfg!(all(feature = "bluez", feature = "pcsc", feature = "vpcd")) {
+        return Err(format!("this bandrig was built without Bluetooth and PC/SC; build it with `{BUILD}`"));
+    }
+    let own = std::env::current_exe().map_err(|error| format!("failed to find this program: {error}"))?;
+    let band = own.with_file_name("band");
+    if !band.is_file() {
+        return Err(format!("there is no {}; build it with `{BUILD}`", band.display()));
+    }
+    Ok((own, band))
+}
+
+/// Starts the station for a task; logs and results go to `share`.
+///
+/// # Errors
+/// What is missing, and what to do about it.
+pub fn start(task: &Task, share: &Path, say: &mut dyn FnMut(&str)) -> Result<Machine, String> {
+    let missing = missing_packages();
+    if !missing.is_empty() {
+        return Err(format!(
+            "the virtual station needs what is not installed; run `apt-get install --no-install-recommends {}`",
+            missing.join(" ")
+        ));
+    }
+    let (bandrig, band) = programs()?;
+    let kernel = prepare(&cache(), say)?;
+    let accelerator = accelerator(&kernel);
+    say(&format!("the virtual station boots ({accelerator})"));
+    let failed = |error: std::io::Error| format!("failed to write to {}: {error}", share.display());
+    fs::create_dir_all(share).map_err(failed)?;
+    for old in ["status", "guest.log", "band.out", "events.jsonl", "task.out"] {
+        let _ = fs::remove_file(share.join(old));
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    let env = [
+        ("MODULES", quoted(&kernel.modules)),
+        ("NOW", now.to_string()),
+        ("WORK", quoted(&task.work)),
+        ("BANDRIG", quoted(&bandrig)),
+        ("BAND", if task.band { quoted(&band) } else { String::new() }),
+        ("BAND_LOG", if task.capture { "debug" } else { "info" }.to_owned()),
+        ("CONTROLLERS", task.controllers.to_string()),
+        ("CAPTURE", if task.capture { "yes" } else { "" }.to_owned()),
+    ];
+    let env: String = env.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    fs::write(share.join("env"), env).map_err(failed)?;
+    fs::write(share.join("guest.sh"), include_str!("guest.sh")).map_err(failed)?;
+    fs::write(share.join("task.sh"), &task.script).map_err(failed)?;
+    Machine::start(&kernel, share, accelerator)
+}
+
+/// How the guest's task ended, once the machine is off: its exit code, or why there was none.
+///
+/// # Errors
+/// What went wrong before or beside the task, in words.
+pub fn outcome(share: &Path) -> Result<u8, String> {
+    let status = fs::read_to_string(share.join("status")).unwrap_or_default();
+    match status.trim() {
+        "" => {
+            let console = fs::read_to_string(share.join("console.log")).unwrap_or_default();
+            let lines: Vec<&str> = console.lines().rev().take(5).collect();
+            let tail: Vec<&str> = lines.into_iter().rev().collect();
+            Err(format!("the virtual station ended early; its console says last:\n{}", tail.join("\n")))
+        }
+        words => words.parse().map_err(|_| format!("the virtual station: {words}")),
+    }
+}
+
+/// A word for bash.
+#[must_use]
+pub fn quoted(word: impl AsRef<Path>) -> String {
+    format!("'{}'", word.as_ref().display().to_string().replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_the_shell_stay_one_word() {
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+    }
+
+    #[test]
+    fn an_end_without_a_status_shows_the_console() {
+        let share = tempfile::tempdir().unwrap();
+        fs::write(share.path().join("console.log"), "one\nguest: failed to mount the results\n").unwrap();
+        assert!(outcome(share.path()).unwrap_err().ends_with("guest: failed to mount the results"));
+        fs::write(share.path().join("status"), "3\n").unwrap();
+        assert_eq!(outcome(share.path()), Ok(3));
+        fs::write(share.path().join("status"), "no band within a minute\n").unwrap();
+        assert_eq!(outcome(share.path()), Err("the virtual station: no band within a minute".into()));
+    }
+}
