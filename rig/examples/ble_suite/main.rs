@@ -1,0 +1,90 @@
+//! A phone over real BlueZ against a band that is served over real BlueZ. Run by `rig/tests/foreign/guest.sh`, where two linked virtual controllers, bluetoothd and `band --ble` are up.
+//!
+//! Prints a line per check, `ok` or `FAILED`, and ends with 1 when one has failed, with 3 when the world was in the way.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use band_sim::wire::frame::auth::AuthKey;
+use band_sim::wire::hex::Hex;
+use bandrig::link::ble::{BleError, Config, Deadlines, Target};
+use clap::{Parser, Subcommand};
+
+mod bench;
+
+#[derive(Parser)]
+struct Cli {
+    /// The phone's adapter.
+    #[arg(long, default_value = "hci0")]
+    adapter: String,
+    /// The band's address.
+    #[arg(long, default_value = "00:AA:01:01:00:01")]
+    address: String,
+    /// The band's key.
+    #[arg(long, default_value = "30313233343536373839404142434445")]
+    key: Hex,
+    #[arg(long, default_value = "fixtures")]
+    fixtures: PathBuf,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Link the band, add a card, activate it, look at it, remove it.
+    AddCard,
+}
+
+/// What the checks have come to.
+#[derive(Default)]
+struct Checks {
+    failed: usize,
+}
+
+impl Checks {
+    fn check(&mut self, what: &str, is_so: bool, got: &dyn std::fmt::Debug) {
+        if is_so {
+            println!("ok      {what}");
+        } else {
+            self.failed += 1;
+            println!("FAILED  {what}: {got:?}");
+        }
+    }
+}
+
+impl Cli {
+    fn config(&self) -> Config {
+        let bytes = self.address.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect::<Vec<_>>();
+        let address = bytes.try_into().ok();
+        let band = Target { address, name: None, service: None };
+        Config { adapter: self.adapter.clone(), band, deadlines: Deadlines::default() }
+    }
+
+    fn key(&self) -> AuthKey {
+        AuthKey(self.key.0.as_slice().try_into().expect("a key is 16 bytes"))
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut checks = Checks::default();
+    let done = match cli.what {
+        What::AddCard => bench::add_card(&cli, &mut checks),
+    };
+    match done {
+        Ok(()) if checks.failed == 0 => ExitCode::SUCCESS,
+        Ok(()) => {
+            println!("{} checks failed", checks.failed);
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            println!("BROKEN  {error}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+/// The error of a link that did not do what it must, when it has not named one itself.
+fn broken(trouble: Option<BleError>) -> BleError {
+    trouble.unwrap_or(BleError::EventsLost)
+}

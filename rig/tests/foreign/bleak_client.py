@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""A client written with the PyPI package bleak, which neither end of the bench shares a line with.
+
+    python3 rig/tests/foreign/bleak_client.py [ADAPTER [ADDRESS]]
+"""
+
+import asyncio
+import sys
+
+import bleak
+import checks as band
+
+NAME = "Mi Smart Band 4"
+SERVICE = band.SIG.format("fee0")
+COMPANY = 0x0157
+PATIENCE = 30
+
+
+class Listener:
+    """Notifications of one characteristic, in order."""
+
+    def __init__(self):
+        self.values = asyncio.Queue()
+
+    def __call__(self, _, value):
+        self.values.put_nowait(bytes(value))
+
+    async def next(self):
+        try:
+            return await asyncio.wait_for(self.values.get(), PATIENCE)
+        except asyncio.TimeoutError:
+            return b""
+
+
+async def exchange(client, listener, apdu):
+    for fragment in band.fragments(apdu):
+        await client.write_gatt_char(band.NFC, fragment, response=False)
+    parts = [await listener.next()]
+    while parts[-1] and parts[-1][0] == 0x84:
+        parts.append(await listener.next())
+    return band.answer(parts) if parts[-1] else None
+
+
+async def run(checks, adapter, address):
+    devices = {}
+    async with bleak.BleakScanner(lambda device, heard: devices.update({device.address: (device, heard)}), adapter=adapter):
+        for _ in range(PATIENCE * 10):
+            if address in devices:
+                break
+            await asyncio.sleep(0.1)
+    if not checks.check("the band is found", address in devices, sorted(devices)):
+        return
+    device, heard = devices[address]
+    checks.check("by its name", heard.local_name == NAME, heard)
+    checks.check("it advertises the service FEE0", SERVICE in heard.service_uuids, heard)
+    checks.check("no manufacturer data, which does not fit", COMPANY not in heard.manufacturer_data, heard)
+    async with bleak.BleakClient(device, adapter=adapter, timeout=2 * PATIENCE) as client:
+        await talk(checks, client)
+
+
+async def talk(checks, client):
+    serial = bytes(await client.read_gatt_char(band.SERIAL))
+    checks.check("the serial number is read", band.is_serial(serial), serial)
+    battery = bytes(await client.read_gatt_char(band.BATTERY))
+    checks.check("the battery is read", band.is_battery(battery), battery)
+    clock = bytes(await client.read_gatt_char(band.TIME))
+    checks.check("the time is read", band.is_time(clock), clock)
+    try:
+        got = await client.read_gatt_char(band.STEPS)
+    except bleak.BleakError as error:
+        got = str(error)
+    checks.check("steps cannot be read before authentication", "NotPermitted" in got or "not permitted" in got, got)
+
+    auth = Listener()
+    await client.start_notify(band.AUTH, auth)
+    await client.write_gatt_char(band.AUTH, b"\x02\x00", response=False)
+    random = await auth.next()
+    checks.check("the band sends a random number", random[:3] == b"\x10\x02\x01" and len(random) == 19, random)
+    await client.write_gatt_char(band.AUTH, b"\x03\x00" + bytes(16), response=False)
+    refused = await auth.next()
+    checks.check("a wrong proof is refused", refused == b"\x10\x03\x08", refused)
+    await client.write_gatt_char(band.AUTH, b"\x02\x00", response=True)
+    random = await auth.next()
+    await client.write_gatt_char(band.AUTH, b"\x03\x00" + band.proof(random[3:19].ljust(16, b"\0")), response=True)
+    taken = await auth.next()
+    checks.check("the right one is taken, by requests as well", taken == b"\x10\x03\x01", taken)
+    steps = bytes(await client.read_gatt_char(band.STEPS))
+    checks.check("steps are read after authentication", len(steps) == 13, steps)
+
+    nfc = Listener()
+    await client.start_notify(band.NFC, nfc)
+    await client.write_gatt_char(band.NFC, band.OPEN, response=False)
+    opened = await nfc.next()
+    checks.check("the NFC channel is opened", opened == band.OPENED, opened)
+    rapdu = await exchange(client, nfc, band.SELECT_ISD)
+    checks.check("SELECT is answered", rapdu is not None and rapdu[-2:] == b"\x90\x00", rapdu)
+    cplc = await exchange(client, nfc, band.GET_CPLC)
+    checks.check("GET CPLC is answered", cplc is not None and cplc[:3] == b"\x9f\x7f\x2a" and len(cplc) == 47, cplc)
+    await client.write_gatt_char(band.NFC, band.CLOSE, response=False)
+    closed = await nfc.next()
+    checks.check("the NFC channel is closed", closed == band.CLOSED, closed)
+
+
+async def main(adapter="hci0", address="00:AA:01:01:00:01"):
+    checks = band.Checks("bleak")
+    try:
+        await run(checks, adapter, address)
+    except (bleak.BleakError, asyncio.TimeoutError, EOFError) as error:
+        checks.check("it talks to the band", False, repr(error))
+    checks.end()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

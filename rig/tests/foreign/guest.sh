@@ -1,0 +1,125 @@
+#!/bin/bash
+# Foreign clients and our own phone against `band --ble`, over real BlueZ. For any machine where D-Bus and bluetoothd are
+# up with linked controllers, the phone's hci0 and the band's hci1: `btvirt -l2` gives them.
+#
+#   bandrig station exec virtual --no-band --limit 900 -- bash rig/tests/foreign/guest.sh [PART…]
+#
+# Parts: table gatttool bleak phone restart, all of them when none is named. Prints a line per check, `ok` or
+# `FAILED`, and one `PASS` or `FAIL` per part. Exit code 0 when all passed, 1 when one failed, 3 when the band did not come up.
+#
+# BAND and BLE_SUITE name the programs (the folder of `$BANDRIG`, or target/debug), VENV the Python environment with requirements.txt.
+set -u
+cd "$(dirname "$0")/../../.." || exit 3
+here=rig/tests/foreign
+target=${CARGO_TARGET_DIR:-target}
+programs=${BANDRIG:+$(dirname "$BANDRIG")}
+programs=${programs:-$target/debug}
+[ -n "${BAND-}" ] || BAND=$programs/band
+[ -n "${BLE_SUITE-}" ] || BLE_SUITE=$programs/examples/ble_suite
+[ -n "${VENV-}" ] || VENV=$target/foreign-venv
+export PYTHONDONTWRITEBYTECODE=1
+key=30313233343536373839404142434445
+phone=hci0 adapter=hci1
+address=$(hciconfig $adapter | sed -n 's/.*BD Address: \([0-9A-F:]*\).*/\1/p')
+work=$(mktemp -d)
+band= failed=0
+
+say() { printf '%s\n' "$*"; }
+
+# wait_for SECONDS COMMAND…: until it succeeds.
+wait_for() {
+    local until=$((SECONDS + $1))
+    shift
+    while ! "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$until" ] || return 1
+        sleep 0.05
+    done
+}
+
+start_band() {
+    "$BAND" --ble $adapter --key $key --log info >"$work/band.out" 2>"$work/band.log" &
+    band=$!
+    wait_for 60 grep -q '^ready' "$work/band.out" && return
+    say "the band does not come up:"
+    cat "$work/band.out" "$work/band.log"
+    exit 3
+}
+
+stop_band() {
+    [ -n "$band" ] || return 0
+    kill -TERM "$band" 2>/dev/null
+    wait "$band"
+    local status=$?
+    band=
+    return $status
+}
+
+finish() {
+    stop_band
+    [ "$failed" = 0 ] || { say "the band said:"; tail -n 40 "$work/band.log"; }
+    rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+# part NAME SECONDS COMMAND…
+part() {
+    local name=$1 limit=$2 began=$SECONDS
+    shift 2
+    say "--- $name"
+    timeout -k 5 "$limit" "$@"
+    local status=$?
+    [ $status -ne 124 ] || say "FAILED  $name: not done within $limit s"
+    if [ $status -eq 0 ] && kill -0 "$band" 2>/dev/null; then
+        say "PASS    $name ($((SECONDS - began)) s)"
+    else
+        kill -0 "$band" 2>/dev/null || say "FAILED  $name: the band is gone"
+        say "FAIL    $name ($((SECONDS - began)) s)"
+        failed=1
+    fi
+}
+
+python() { part "$1" 120 "$VENV/bin/python" "$here/$2" $phone "$address"; }
+bluez_process() {
+    dbus-send --system --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.GetConnectionUnixProcessID string:org.bluez |
+        sed -n 's/.*uint32 //p'
+}
+
+# bluetoothd is killed and comes back; the band is then there again by itself.
+restart() {
+    local process command
+    process=$(bluez_process)
+    [ -n "$process" ] || { say "FAILED  no bluetoothd"; return 1; }
+    mapfile -d '' command <"/proc/$process/cmdline"
+    local before
+    before=$(grep -c '^bluetooth: on' "$work/band.out")
+    kill -KILL "$process"
+    wait_for 20 grep -q 'bluetoothd' "$work/band.log" || { say "FAILED  the band has not noticed"; return 1; }
+    say "ok      the band has noticed"
+    # A service manager may have done it already.
+    wait_for 3 bluez_is_up || "${command[@]}" >/dev/null 2>&1 &
+    wait_for 60 served_again "$before" || { say "FAILED  it has not come back"; return 1; }
+    say "ok      it has come back by itself"
+}
+bluez_is_up() { [ -n "$(bluez_process)" ]; }
+served_again() { [ "$(grep -c '^bluetooth: on' "$work/band.out")" -gt "$1" ]; }
+
+[ $# -gt 0 ] || set -- table gatttool bleak phone restart
+start_band
+for what in "$@"; do
+    case $what in
+        table) python table served_table.py ;;
+        gatttool) python gatttool gatttool_client.py ;;
+        bleak) python bleak bleak_client.py ;;
+        phone) part phone 120 "$BLE_SUITE" --adapter $phone --address "$address" --key $key add-card ;;
+        restart)
+            say "--- restart"
+            if restart; then say "PASS    restart"; else say "FAIL    restart"; failed=1; fi
+            part 'phone after the restart' 120 "$BLE_SUITE" --adapter $phone --address "$address" --key $key add-card
+            ;;
+        *) say "there is no part $what"; exit 2 ;;
+    esac
+done
+# Stopped as a service manager does, it says so with a zero.
+if stop_band; then say "PASS    clean stop"; else say "FAIL    clean stop"; failed=1; fi
+exit $failed

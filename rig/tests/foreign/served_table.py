@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""The attribute table that is served, read by foreign clients, against the profile and against the README.
+
+What differs must be exactly what the README's table of BlueZ's differences lists. Run it on a fresh band: values are compared too.
+
+    python3 rig/tests/foreign/served_table.py [ADAPTER [ADDRESS]]
+"""
+
+import asyncio
+import pathlib
+import re
+import sys
+
+import bleak
+import checks as band
+import ruamel.yaml
+from gatttool import Gatttool
+from gatttool_client import request, value_of
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+PROFILE = ROOT / "fixtures/profiles/mi-smart-band-4-nfc.yaml"
+HEADING = "### What BlueZ makes different"
+PROPERTIES = {"read": 0x02, "write_without_response": 0x04, "write": 0x08, "notify": 0x10}
+NOT_FOR_US = ("1800", "1801")
+# Of a bluetoothd with experimental features (`-E`): volume control.
+EXPERIMENTAL = ("1844",)
+DECLARATIONS = tuple(band.SIG.format(uuid) for uuid in ("2800", "2801", "2803"))
+
+# The differences as the README has them, which are the words of `band --log debug`.
+OWN_SERVICES = "services 1800 and 1801 are bluetoothd's own"
+HANDLES = "handles are given by bluetoothd"
+WRITES = "writes are taken with and without a response"
+MANUFACTURER = "the manufacturer data is not advertised: it does not fit"
+
+
+def full(uuid):
+    base = band.PRIVATE if uuid.startswith("H:") else band.SIG
+    return base.format(uuid.removeprefix("H:").lower())
+
+
+def profile_table():
+    """(service, [(uuid, properties, descriptors)]) of the profile, and what is known of each characteristic."""
+    services = ruamel.yaml.YAML(typ="safe", pure=True).load(PROFILE.read_text(encoding="utf-8"))["gatt"]["services"]
+    table, known = [], {}
+    for service in services:
+        characteristics = []
+        for found in service.get("characteristics", []):
+            properties = sum(PROPERTIES[name] for name in found["properties"])
+            descriptors = sorted(full(each["uuid"]) for each in found.get("descriptors", []))
+            characteristics.append((full(found["uuid"]), properties, descriptors))
+            known[full(service["uuid"]), full(found["uuid"])] = found
+        table.append((full(service["uuid"]), sorted(characteristics)))
+    return sorted(table), known
+
+
+def served_table(tool):
+    """The same of what is served, and the value handles."""
+    characteristics, attributes = tool.characteristics(), tool.attributes()
+    table, handles = [], {}
+    for first, last, service in tool.services():
+        inside = [each for each in characteristics if first <= each[0] <= last]
+        found = []
+        for declaration, value, uuid, properties in inside:
+            end = min((each[0] for each in inside if each[0] > declaration), default=last + 1)
+            between = [kind for handle, kind in attributes if value < handle < end and kind not in DECLARATIONS]
+            found.append((uuid, properties, sorted(between)))
+            handles[service, uuid] = value
+        table.append((service, sorted(found)))
+    return sorted(table), handles
+
+
+def values(checks, session, handles, known):
+    """Every readable value before authentication: open or shut, and with the profile's bytes where it has some."""
+    for (service, uuid), found in sorted(known.items()):
+        if "read" not in found["properties"]:
+            continue
+        got = value_of(session, handles[service, uuid])
+        where = f"{service[4:8]}/{uuid[4:8]}"
+        if found["read"]["value"] != "open":
+            checks.check(f"{where} cannot be read before authentication", "can't be read" in str(got), got)
+        elif "value" in found:
+            wanted = bytes.fromhex(found["value"]["value"])
+            checks.check(f"{where} has the profile's value", got == wanted, got)
+        else:
+            checks.check(f"{where} can be read", isinstance(got, bytes), got)
+
+
+async def hears_manufacturer_data(adapter, address):
+    heard = asyncio.get_running_loop().create_future()
+
+    def listen(device, advertisement):
+        if device.address == address and not heard.done():
+            heard.set_result(bool(advertisement.manufacturer_data))
+
+    try:
+        async with bleak.BleakScanner(listen, adapter=adapter):
+            return await asyncio.wait_for(heard, 30)
+    except asyncio.TimeoutError:
+        return None
+
+
+def listed():
+    """First cells of the README's table."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition(HEADING)[2].partition("\n#")[0]
+    cells = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("|")]
+    return {cell for cell in cells[1:] if not re.fullmatch(r"-+", cell)}
+
+
+def main(adapter="hci0", address="00:AA:01:01:00:01"):
+    checks = band.Checks("table")
+    manufacturer_data = asyncio.run(hears_manufacturer_data(adapter, address))
+    tool = Gatttool(adapter, address)
+    wanted, known = profile_table()
+    served, handles = served_table(tool)
+    own = tuple(map(full, NOT_FOR_US))
+
+    theirs = [service for service in served if service[0] in own]
+    differs = {OWN_SERVICES} if theirs != [service for service in wanted if service[0] in own] else set()
+    own += tuple(map(full, EXPERIMENTAL))
+    served = [service for service in served if service[0] not in own]
+    wanted = [service for service in wanted if service[0] not in own]
+    known = {names: found for names, found in known.items() if names[0] not in own}
+    names = [service for service, _ in served]
+    checks.check("it has the profile's services", names == [service for service, _ in wanted], names)
+    for (service, characteristics), (_, expected) in zip(served, wanted):
+        is_same = characteristics == expected
+        odd = [each for each in characteristics + expected if (each in characteristics) != (each in expected)]
+        checks.check(f"{service[4:8]} has the profile's characteristics, properties and descriptors", is_same, odd)
+    if any(handles.get(names) != found["handle"] for names, found in known.items()):
+        differs.add(HANDLES)
+    checks.check("it is heard", manufacturer_data is not None)
+    if manufacturer_data is False:
+        differs.add(MANUFACTURER)
+
+    session = tool.session()
+    if checks.check("connected", session.connected):
+        values(checks, session, handles, known)
+        if request(session, handles[full("FEE1"), band.AUTH], b"\x02\x00"):
+            differs.add(WRITES)
+    session.close("quit")
+    checks.check("what differs is what the README lists", differs == listed(), sorted(differs ^ listed()))
+    checks.end()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
