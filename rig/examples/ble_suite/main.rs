@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use band_sim::wire::frame::auth::AuthKey;
 use band_sim::wire::hex::Hex;
-use bandrig::link::ble::{BleError, Config, Deadlines, Target};
+use bandrig::link::ble::{BleError, Config, Deadlines, HangUp, Target};
 use clap::{Parser, Subcommand};
 
 mod bench;
@@ -57,7 +57,7 @@ impl Cli {
         let bytes = self.address.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect::<Vec<_>>();
         let address = bytes.try_into().ok();
         let band = Target { address, name: None, service: None };
-        Config { adapter: self.adapter.clone(), band, deadlines: Deadlines::default() }
+        Config { adapter: self.adapter.clone(), band, deadlines: Deadlines::default(), hang_up: HangUp::default() }
     }
 
     fn key(&self) -> AuthKey {
