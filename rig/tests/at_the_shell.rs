@@ -336,7 +336,7 @@ fn an_interrupt_ends_the_running_case_and_starts_no_other() {
         .expect("the binary starts");
     let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
     assert!(lines.any(|line| line.contains("passed  a.yaml")), "the first case ends");
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
+    let killed = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().expect("a shell");
     assert!(killed.success());
     let rest: Vec<String> = lines.collect();
     let output = child.wait_with_output().expect("it ends");

@@ -130,7 +130,8 @@ pub fn main() -> ExitCode {
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(trouble) => {
-            eprintln!("band: {trouble}");
+            // Nobody may be there to read it.
+            let _ = writeln!(std::io::stderr().lock(), "band: {trouble}");
             ExitCode::from(match trouble {
                 Trouble::Input(_) => EXIT_BAD_INPUT,
                 Trouble::Station(_) => EXIT_STATION,

@@ -49,7 +49,7 @@ pub(super) fn run(run: &Run, loaded: &Loaded, settings: Settings) -> u8 {
         .and_then(|machine| follow(machine, &share, cases, &inside, &mut reporter));
     let closed = reporter.close(began.elapsed());
     if super::interrupt::happened() {
-        eprintln!("interrupted: the virtual station was switched off");
+        super::complain("interrupted: the virtual station was switched off");
         return 130;
     }
     match (ended, closed) {
@@ -223,7 +223,7 @@ pub(super) fn station(station: &Station) -> u8 {
     let script = format!("{} >/results/task.out 2>&1\n", words.join(" "));
     super::interrupt::watch(&std::sync::Arc::default());
     let task = Task { controllers: *controllers, ..task(script, !no_band, out.is_some()) };
-    let ended = guest::start(&task, &share, &mut |words| eprintln!("{words}"))
+    let ended = guest::start(&task, &share, &mut super::complain)
         .and_then(|machine| relay(machine, &share, Duration::from_secs(*limit)));
     match ended {
         Ok(code) => code,

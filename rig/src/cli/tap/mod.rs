@@ -149,7 +149,7 @@ pub(super) fn tap(args: &Tap) -> u8 {
             u8::from(outcome != Outcome::Approved)
         }
         Err(Failed { code, message }) => {
-            eprintln!("bandrig: {message}");
+            super::complain(&message);
             code
         }
     }
