@@ -34,6 +34,24 @@ fn the_table_of_rules_tells_the_truth() {
 }
 
 #[test]
+fn the_table_of_rules_counts_what_it_leaves_out() {
+    let files = scenarios(&workspace().join("scenarios"));
+    let rules: Vec<Vec<String>> = files.iter().map(|path| rules_of(&std::fs::read_to_string(path).unwrap())).collect();
+    let readme = std::fs::read_to_string(workspace().join("README.md")).expect("README.md");
+    let mut problems = Vec::new();
+    for rule in all_rules() {
+        let row = readme.lines().find(|line| line.starts_with(&format!("| {rule} |"))).unwrap_or_default();
+        let left_out = row.rsplit_once(" more: ").and_then(|(before, _)| before.rsplit_once(' ')?.1.parse().ok());
+        let told = row.matches("`scenarios/").count() + left_out.unwrap_or(0);
+        let total = rules.iter().filter(|rules| rules.contains(&rule)).count();
+        if told != total {
+            problems.push(format!("README.md: {rule}: the row counts {told} scenario files, there are {total}"));
+        }
+    }
+    assert_none(&problems);
+}
+
+#[test]
 fn every_scenario_names_only_rules_that_exist() {
     let known: Vec<String> = all_rules().collect();
     let mut problems = Vec::new();
