@@ -19,9 +19,10 @@ needs=(
     'command -v busybox|busybox-static'
     'command -v cpio|cpio'
     'PATH=$PATH:/usr/sbin:/sbin command -v depmod|kmod'
-    'command -v bluetoothctl|bluez'
+    'command -v bluetoothctl && command -v gatttool && command -v hciconfig|bluez'
     'command -v btvirt|bluez-test-tools'
     'command -v dbus-daemon|dbus'
+    'command -v dbus-send|dbus-bin'
 )
 
 # missing_needs: the packages of every need that is not there, in `missing`.

@@ -177,7 +177,6 @@ pub fn add_card(cli: &Cli, checks: &mut Checks) -> Result<(), BleError> {
     checks.check("a card is added", added.is_ok(), &(&added, bench.trouble()));
     let share = waited.as_secs_f64() / took.as_secs_f64();
     println!("        in {took:.2?}, {commands} commands, {:.1} % of it waiting for BlueZ", share * 100.0);
-    checks.check("at least 80 % of the time is BlueZ's", share >= 0.8, &share);
     let Ok(card) = added else { return Ok(()) };
     let confirmed = bench.activate(&card);
     let on_band = matches!(confirmed, Ok(Shown::Confirmed { on_band: true, .. }));

@@ -5,7 +5,8 @@
 #   bandrig station exec virtual --no-band --limit 900 -- bash rig/tests/foreign/guest.sh [PART…]
 #
 # Parts: table gatttool bleak phone restart, all of them when none is named. Prints a line per check, `ok` or
-# `FAILED`, and one `PASS` or `FAIL` per part. Exit code 0 when all passed, 1 when one failed, 3 when the band did not come up.
+# `FAILED`, one `PASS` or `FAIL` per part, and at the end how many of each. Exit code 0 when all passed, 1 when one failed, 3 when
+# there was nothing to test: no controllers, no band.
 #
 # BAND and BLE_SUITE name the programs (the folder of `$BANDRIG`, or target/debug), VENV the Python environment with requirements.txt.
 set -u
@@ -20,11 +21,15 @@ programs=${programs:-$target/debug}
 export PYTHONDONTWRITEBYTECODE=1
 key=30313233343536373839404142434445
 phone=hci0 adapter=hci1
+for each in $phone $adapter; do
+    hciconfig $each >/dev/null 2>&1 || { printf 'there is no controller %s here\n' "$each"; exit 3; }
+done
 address=$(hciconfig $adapter | sed -n 's/.*BD Address: \([0-9A-F:]*\).*/\1/p')
 work=$(mktemp -d)
-band= failed=0
+band= passed=0 failed=0
 
-say() { printf '%s\n' "$*"; }
+# All that is said is kept: the lines are counted at the end.
+say() { printf '%s\n' "$*" | tee -a "$work/said"; }
 
 # wait_for SECONDS COMMAND…: until it succeeds.
 wait_for() {
@@ -62,21 +67,27 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
+# verdict NAME STATUS [WORDS]
+verdict() {
+    if [ "$2" -eq 0 ]; then
+        passed=$((passed + 1))
+        say "PASS    $1${3-}"
+    else
+        failed=$((failed + 1))
+        say "FAIL    $1${3-}"
+    fi
+}
+
 # part NAME SECONDS COMMAND…
 part() {
-    local name=$1 limit=$2 began=$SECONDS
+    local name=$1 limit=$2 began=$SECONDS status
     shift 2
     say "--- $name"
-    timeout -k 5 "$limit" "$@"
-    local status=$?
-    [ $status -ne 124 ] || say "FAILED  $name: not done within $limit s"
-    if [ $status -eq 0 ] && kill -0 "$band" 2>/dev/null; then
-        say "PASS    $name ($((SECONDS - began)) s)"
-    else
-        kill -0 "$band" 2>/dev/null || say "FAILED  $name: the band is gone"
-        say "FAIL    $name ($((SECONDS - began)) s)"
-        failed=1
-    fi
+    timeout -k 5 "$limit" "$@" 2>&1 | tee -a "$work/said"
+    status=${PIPESTATUS[0]}
+    [ "$status" -ne 124 ] || say "FAILED  $name: not done within $limit s"
+    kill -0 "$band" 2>/dev/null || { say "FAILED  $name: the band is gone"; status=1; }
+    verdict "$name" "$status" " ($((SECONDS - began)) s)"
 }
 
 python() { part "$1" 120 "$VENV/bin/python" "$here/$2" $phone "$address"; }
@@ -114,12 +125,15 @@ for what in "$@"; do
         phone) part phone 120 "$BLE_SUITE" --adapter $phone --address "$address" --key $key add-card ;;
         restart)
             say "--- restart"
-            if restart; then say "PASS    restart"; else say "FAIL    restart"; failed=1; fi
+            restart
+            verdict restart $?
             part 'phone after the restart' 120 "$BLE_SUITE" --adapter $phone --address "$address" --key $key add-card
             ;;
         *) say "there is no part $what"; exit 2 ;;
     esac
 done
 # Stopped as a service manager does, it says so with a zero.
-if stop_band; then say "PASS    clean stop"; else say "FAIL    clean stop"; failed=1; fi
-exit $failed
+stop_band
+verdict 'clean stop' $?
+say "$passed parts passed, $failed failed; $(grep -c '^ok ' "$work/said") checks ok, $(grep -c '^FAILED ' "$work/said") failed"
+[ "$failed" = 0 ]
