@@ -4,7 +4,7 @@
 #
 #   bandrig station exec virtual --no-band --limit 900 -- bash rig/tests/foreign/guest.sh [PART…]
 #
-# Parts: table gatttool bleak phone restart, all of them when none is named. Prints a line per check, `ok` or
+# Parts: table gatttool bluetoothctl bleak phone restart, all of them when none is named. Prints a line per check, `ok` or
 # `FAILED`, one `PASS` or `FAIL` per part, and at the end how many of each. Exit code 0 when all passed, 1 when one failed, 3 when
 # there was nothing to test: no controllers, no band.
 #
@@ -115,12 +115,13 @@ restart() {
 bluez_is_up() { [ -n "$(bluez_process)" ]; }
 served_again() { [ "$(grep -c '^bluetooth: on' "$work/band.out")" -gt "$1" ]; }
 
-[ $# -gt 0 ] || set -- table gatttool bleak phone restart
+[ $# -gt 0 ] || set -- table gatttool bluetoothctl bleak phone restart
 start_band
 for what in "$@"; do
     case $what in
         table) python table served_table.py ;;
         gatttool) python gatttool gatttool_client.py ;;
+        bluetoothctl) python bluetoothctl bluetoothctl_client.py ;;
         bleak) python bleak bleak_client.py ;;
         phone) part phone 120 "$BLE_SUITE" --adapter $phone --address "$address" --key $key add-card ;;
         restart)
