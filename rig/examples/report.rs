@@ -25,7 +25,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         }
         // A person has to see the bar move.
         std::thread::sleep(pause);
-        reporter.finished(*number, case.to_vec())?;
+        reporter.finished(*number, case.to_vec(), None)?;
     }
     Ok(ExitCode::from(reporter.close(start.elapsed())?.code()))
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 
@@ -19,7 +19,7 @@ use crate::scenario::run::Setting;
 use crate::scenario::select::Shard;
 use crate::scenario::suite::{self, Options, Progress};
 use crate::station::file::OpenError;
-use crate::station::{Embedded, Station};
+use crate::station::{Capability, Embedded, Station};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -59,7 +59,8 @@ pub(super) struct Run {
     /// Write all events, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
-    /// Write down every exchange of every point of a sweep, too.
+    /// Write down every exchange of every point of a sweep, too; with --out also what went through the field, taps.pcapng, and on
+    /// the station `virtual` all of Bluetooth, hci.btsnoop. tshark and Wireshark open both.
     #[arg(long)]
     pub(super) trace: bool,
     /// Start no further case after the first that does not pass.
@@ -78,8 +79,11 @@ pub(super) fn run(run: &Run) -> u8 {
     if let Some(shard) = run.shard {
         loaded.shard(shard);
     }
-    let paths = Paths { out: run.out.clone(), junit: run.junit.clone(), events: run.events.clone() };
-    let settings = Settings { color: run.selection.color.into(), root: loaded.root.display().to_string(), paths };
+    // What happens inside the virtual station is captured inside.
+    let taps = run.trace && run.station != "virtual";
+    let paths = Paths { out: run.out.clone(), junit: run.junit.clone(), events: run.events.clone(), taps };
+    let root = loaded.root.display().to_string();
+    let settings = Settings { color: run.selection.color.into(), root, paths };
     if run.station != "embedded" && run.check_determinism {
         super::complain("--check-determinism needs virtual time: only the station `embedded` has it");
         return EXIT_BAD_INPUT;
@@ -141,11 +145,13 @@ fn suite(run: &Run, cases: &[Case], setting: &Setting, mut reporter: Reporter) -
         check_determinism: run.check_determinism,
         stop: &stop,
     };
+    let on_the_wall = !setting.station.offer().can(Capability::VirtualTime);
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut trouble = None;
     suite::run(cases, setting, &options, |index, progress| match progress {
         Progress::Started(case) => reporter.started(&case.id),
         Progress::Finished(outcome) => {
-            if let Err(error) = reporter.finished(index, outcome.events) {
+            if let Err(error) = reporter.finished(index, outcome.events, on_the_wall.then(now)) {
                 stop.store(true, Ordering::Relaxed);
                 trouble = Some(error);
             }

@@ -11,9 +11,10 @@ use super::load::Loaded;
 use super::run::Run;
 use super::{EXIT_BAD_INPUT, EXIT_STATION};
 use crate::report::event::{Event, Kind, Verdict};
+use crate::report::out::TAPS;
 use crate::report::reporter::{Reporter, Settings};
 use crate::scenario::file::Case;
-use crate::station::guest::{self, Machine, Task};
+use crate::station::guest::{self, Machine, Task, capture};
 
 /// The station's file, in the fixtures folder.
 const FILE: &str = "stations/virtual.yaml";
@@ -45,8 +46,10 @@ pub(super) fn run(run: &Run, loaded: &Loaded, settings: Settings) -> u8 {
     reporter.say(&format!("{} cases, seed {}", cases.len(), run.seed));
     super::interrupt::watch(&std::sync::Arc::default());
     let task = task(script, true, run.trace);
-    let ended = guest::start(&task, &share, &mut |words| reporter.say(words))
+    let ended = guest::start(&task, &share, &mut |words| reporter.say(words), &super::interrupt::happened)
         .and_then(|machine| follow(machine, &share, cases, &inside, &mut reporter));
+    let captured = if run.trace { captures(&share, run.out.as_deref()) } else { Ok(()) };
+    let ended = ended.and(captured);
     let closed = reporter.close(began.elapsed());
     if super::interrupt::happened() {
         super::complain("interrupted: the virtual station was switched off");
@@ -63,6 +66,19 @@ pub(super) fn run(run: &Run, loaded: &Loaded, settings: Settings) -> u8 {
         }
         (Ok(()), Ok(exit)) => exit.code(),
     }
+}
+
+/// Brings the captures to where they were asked for.
+fn captures(share: &Path, out: Option<&Path>) -> Result<(), String> {
+    let into = out.unwrap_or(share);
+    capture::gather(share, into)?;
+    let taps = share.join(TAPS);
+    if into != share && taps.exists() {
+        // Not renamed: the two may lie on different file systems.
+        let moved = std::fs::copy(&taps, into.join(TAPS)).and_then(|_| std::fs::remove_file(&taps));
+        moved.map_err(|error| format!("failed to move the capture {}: {error}", taps.display()))?;
+    }
+    Ok(())
 }
 
 fn task(script: String, band: bool, capture: bool) -> Task {
@@ -154,7 +170,7 @@ fn finish(mut events: Vec<Event>, inside: &str, reporter: &mut Reporter) -> Resu
     if let Some(Event { kind: Kind::CaseFinished { reason: Some(reason), .. }, .. }) = events.last_mut() {
         reason.repeat_with = reason.repeat_with.replacen(inside, "virtual", 1);
     }
-    reporter.finished(case, events).map_err(|error| error.to_string())
+    reporter.finished(case, events, None).map_err(|error| error.to_string())
 }
 
 /// A file that somebody else writes: whole lines of it, as they come.
@@ -223,8 +239,12 @@ pub(super) fn station(station: &Station) -> u8 {
     let script = format!("{} >/results/task.out 2>&1\n", words.join(" "));
     super::interrupt::watch(&std::sync::Arc::default());
     let task = Task { controllers: *controllers, ..task(script, !no_band, out.is_some()) };
-    let ended = guest::start(&task, &share, &mut super::complain)
+    let ended = guest::start(&task, &share, &mut super::complain, &super::interrupt::happened)
         .and_then(|machine| relay(machine, &share, Duration::from_secs(*limit)));
+    let ended = match &out {
+        Some(out) => ended.and_then(|code| capture::gather(&share, out).map(|_| code)),
+        None => ended,
+    };
     match ended {
         Ok(code) => code,
         Err(words) => {

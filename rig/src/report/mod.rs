@@ -15,5 +15,6 @@ pub mod said;
 #[cfg(test)]
 mod sample;
 pub mod summary;
+pub mod taps;
 pub mod text;
 pub mod words;

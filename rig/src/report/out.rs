@@ -4,14 +4,18 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::block::{Block, Page, clean};
 use super::event::{Event, Kind};
 use super::summary::{CaseResult, Summary};
+use super::taps::Taps;
 use super::{jsonl, junit, words};
 
 /// The folder under `--out` that holds one trace per case that did not pass.
 const TRACES: &str = "failed";
+/// The capture of all taps under `--out`.
+pub const TAPS: &str = "taps.pcapng";
 
 /// Where reports go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub struct Paths {
     pub junit: Option<PathBuf>,
     /// `--events FILE`.
     pub events: Option<PathBuf>,
+    /// `--trace`: what went through the field as a capture, too, into `out`.
+    pub taps: bool,
 }
 
 /// Why a report could not be written; finishes "failed to …".
@@ -51,6 +57,7 @@ pub struct Files {
     junit: Vec<Open>,
     summary: Option<Open>,
     traces: Option<PathBuf>,
+    taps: Option<(PathBuf, Taps<BufWriter<File>>)>,
     page: Page,
 }
 
@@ -66,8 +73,14 @@ impl Files {
     /// # Errors
     /// When a folder or a file cannot be created.
     pub fn create(paths: &Paths, root: &str) -> Result<Self, WriteError> {
-        let mut files =
-            Self { events: Vec::new(), junit: Vec::new(), summary: None, traces: None, page: Page::plain(root) };
+        let mut files = Self {
+            events: Vec::new(),
+            junit: Vec::new(),
+            summary: None,
+            traces: None,
+            taps: None,
+            page: Page::plain(root),
+        };
         if let Some(out) = &paths.out {
             create_folder(out)?;
             files.events.push(Open::create(&out.join("events.jsonl"))?);
@@ -76,6 +89,11 @@ impl Files {
             let traces = out.join(TRACES);
             remove_traces(&traces)?;
             files.traces = Some(traces);
+            if paths.taps {
+                let Open { path, file } = Open::create(&out.join(TAPS))?;
+                let taps = Taps::new(file).map_err(at("write to", &path))?;
+                files.taps = Some((path, taps));
+            }
         }
         for (path, list) in [(&paths.events, &mut files.events), (&paths.junit, &mut files.junit)] {
             if let Some(path) = path {
@@ -103,6 +121,16 @@ impl Files {
             .try_for_each(|open| open.write(|file| file.write_all(&bytes).and_then(|()| file.flush())))
     }
 
+    /// Writes what went through the field in the next case in file order, which ended `ended` after the Unix epoch; `None` where
+    /// time is virtual.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn taps(&mut self, events: &[Event], ended: Option<Duration>) -> Result<(), WriteError> {
+        let Some((path, taps)) = &mut self.taps else { return Ok(()) };
+        taps.case(events, ended).map_err(at("write to", path))
+    }
+
     /// Writes the trace of a case that did not pass.
     ///
     /// # Errors
@@ -127,6 +155,9 @@ impl Files {
         if let Some(mut open) = self.summary.take() {
             open.write(|file| write!(file, "{text}"))?;
             open.close()?;
+        }
+        if let Some((path, taps)) = self.taps {
+            taps.finish().map_err(at("write to", &path))?;
         }
         self.events.into_iter().try_for_each(Open::close)
     }
@@ -243,7 +274,7 @@ mod tests {
     fn single_files_go_where_they_were_sent_and_folders_are_made() {
         let temp = tempfile::tempdir().unwrap();
         let (junit, events) = (temp.path().join("x/junit.xml"), temp.path().join("y/e.jsonl"));
-        write_all(&Paths { out: None, junit: Some(junit.clone()), events: Some(events.clone()) }).unwrap();
+        write_all(&Paths { junit: Some(junit.clone()), events: Some(events.clone()), ..Paths::default() }).unwrap();
         assert_eq!(read(events), sample::JSONL);
         assert!(read(junit).starts_with("<?xml"));
     }

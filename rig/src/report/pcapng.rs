@@ -138,7 +138,7 @@ fn blocks(apdu: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The bytes of masked hex, with 0 for what is masked.
-fn unmarked(hex: &str) -> Vec<u8> {
+pub(super) fn unmarked(hex: &str) -> Vec<u8> {
     let byte = |pair: &str| u8::from_str_radix(&pair.replace('*', "0"), 16).unwrap_or(0);
     hex.split(' ').filter(|pair| !pair.is_empty()).map(byte).collect()
 }

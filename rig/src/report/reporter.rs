@@ -37,6 +37,7 @@ pub struct Reporter {
 struct Finished {
     case: CaseResult,
     events: Vec<Event>,
+    after_epoch: Option<Duration>,
 }
 
 /// Why a report is not complete.
@@ -103,12 +104,18 @@ impl Reporter {
         let _ = self.live.say(text);
     }
 
-    /// A case has ended, with all its events; cases may end in any order. Answers how it ended, for `--fail-fast`.
+    /// A case has ended, with all its events, so long `after_epoch` (1970) where it ran on the wall clock; cases may end in any order.
+    /// Answers how it ended, for `--fail-fast`.
     ///
     /// # Errors
     /// When a file cannot be written, or the case was not announced to [`Reporter::open`].
-    pub fn finished(&mut self, case: u32, events: Vec<Event>) -> Result<Verdict, ReportError> {
-        let finished = Finished { case: CaseResult::from_events(case, &events), events };
+    pub fn finished(
+        &mut self,
+        case: u32,
+        events: Vec<Event>,
+        after_epoch: Option<Duration>,
+    ) -> Result<Verdict, ReportError> {
+        let finished = Finished { case: CaseResult::from_events(case, &events), events, after_epoch };
         let verdict = finished.case.verdict;
         if self.live.is_bar() {
             // Above a bar a failure is news; lines of a log keep file order, so that two logs can be compared.
@@ -141,11 +148,12 @@ impl Reporter {
 
     /// Takes the next case in file order.
     fn take(&mut self, finished: Finished) -> Result<(), ReportError> {
-        let Finished { case, events } = finished;
+        let Finished { case, events, after_epoch } = finished;
         if !self.live.is_bar() {
             let _ = self.live.finished(&case);
         }
         self.files.events(&events)?;
+        self.files.taps(&events, after_epoch)?;
         if matches!(case.verdict, Verdict::Failed | Verdict::Broken) {
             self.files.trace(&case, &events)?;
         }

@@ -46,8 +46,24 @@ ip link set lo up
 modprobe -a hci_vhci algif_skcipher algif_hash ecb cmac 2>>/results/guest.log || off "the kernel has no virtual controllers"
 dbus-daemon --system --nopidfile --fork 2>>/results/guest.log
 finishing=
+# What the kernel's monitor hears, as btmon writes it. Where one ends in the middle another one goes on; the host puts the parts together.
+capture() {
+    part=0 enough= monitor=
+    trap 'enough=yes; [ -z "$monitor" ] || kill "$monitor" 2>/dev/null' TERM
+    while [ -z "$enough" ] && [ "$part" -lt 100 ]; do
+        btmon -w "/results/hci.$part.btsnoop" >/dev/null 2>>/results/btmon.log &
+        monitor=$!
+        wait "$monitor"
+        status=$?
+        [ -z "$enough" ] || break
+        say "btmon ended with $status in the middle of the capture; another one goes on"
+        part=$((part + 1))
+        busybox usleep 100000
+    done
+    [ -z "$monitor" ] || wait "$monitor"
+}
 if [ -n "$CAPTURE" ]; then
-    btmon -w /results/hci.btsnoop >/dev/null 2>&1 &
+    capture &
     finishing=$!
 fi
 mkdir -p /etc/bluetooth

@@ -10,12 +10,13 @@
 //! init.sh, guest.sh    what runs inside
 //! ```
 
+pub mod capture;
 mod kernel;
 mod machine;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use kernel::{Kernel, cache, prepare};
 pub use machine::{Accelerator, Machine, accelerator};
@@ -37,6 +38,11 @@ pub const VPCD: (&str, &str) = ("/usr/lib/pcsc/drivers/serial/libifdvpcd.so", "v
 
 /// How to build the two programs that run inside.
 pub const BUILD: &str = "cargo build --release --features bluez,pcsc";
+
+/// How long the kernel and the first programs may take: four seconds on an idle machine.
+const BOOTED_WITHIN: Duration = Duration::from_secs(60);
+/// Between two looks for the guest's first word.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What is to be done inside.
 #[derive(Clone, Debug)]
@@ -88,11 +94,17 @@ pub fn programs() -> Result<(PathBuf, PathBuf), String> {
     Ok((own, band))
 }
 
-/// Starts the station for a task; logs and results go to `share`.
+/// Starts the station for a task; logs and results go to `share`. Answers once the machine has come up, or early when
+/// `interrupted` says so.
 ///
 /// # Errors
 /// What is missing, and what to do about it.
-pub fn start(task: &Task, share: &Path, say: &mut dyn FnMut(&str)) -> Result<Machine, String> {
+pub fn start(
+    task: &Task,
+    share: &Path,
+    say: &mut dyn FnMut(&str),
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Machine, String> {
     let missing = missing_packages();
     if !missing.is_empty() {
         return Err(format!(
@@ -103,10 +115,10 @@ pub fn start(task: &Task, share: &Path, say: &mut dyn FnMut(&str)) -> Result<Mac
     let (bandrig, band) = programs()?;
     let kernel = prepare(&cache(), say)?;
     let accelerator = accelerator(&kernel);
-    say(&format!("the virtual station boots ({accelerator})"));
     let failed = |error: std::io::Error| format!("failed to write to {}: {error}", share.display());
     fs::create_dir_all(share).map_err(failed)?;
-    for old in ["status", "guest.log", "band.out", "events.jsonl", "task.out"] {
+    capture::clear(share);
+    for old in ["status", "guest.log", "band.out", "events.jsonl", "task.out", "bandrig.log", "taps.pcapng"] {
         let _ = fs::remove_file(share.join(old));
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
@@ -124,7 +136,23 @@ pub fn start(task: &Task, share: &Path, say: &mut dyn FnMut(&str)) -> Result<Mac
     fs::write(share.join("env"), env).map_err(failed)?;
     fs::write(share.join("guest.sh"), include_str!("guest.sh")).map_err(failed)?;
     fs::write(share.join("task.sh"), &task.script).map_err(failed)?;
-    Machine::start(&kernel, share, accelerator)
+    // A guest that does not come up is seen now and then, most of all under a KVM that works by half: another one is tried without.
+    let starts = [accelerator, Accelerator::Tcg, Accelerator::Tcg];
+    for accelerator in starts {
+        say(&format!("the virtual station boots ({accelerator})"));
+        let mut machine = Machine::start(&kernel, share, accelerator)?;
+        let until = Instant::now() + BOOTED_WITHIN;
+        while Instant::now() < until {
+            let up = share.join("guest.log").exists();
+            if up || interrupted() || machine.ended()?.is_some() {
+                return Ok(machine);
+            }
+            std::thread::sleep(LOOK);
+        }
+        say(&format!("the virtual station has not come up within {BOOTED_WITHIN:?}"));
+        machine.stop();
+    }
+    Err(format!("the virtual station did not come up in {} starts", starts.len()))
 }
 
 /// How the guest's task ended, once the machine is off: its exit code, or why there was none.

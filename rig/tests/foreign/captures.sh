@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# What `bandrig run --station virtual --trace --out OUT` captured, read by tshark: the writes over Bluetooth and the commands in the field.
+#
+#   captures.sh OUT
+set -u
+out=${1:?which folder}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+
+# finds FILE WHAT FILTER TIMES: tshark finds that at least so often.
+finds() {
+    local count
+    if ! tshark -r "$out/$1" -Y "$3" >"$work/seen" 2>"$work/complaints"; then
+        printf 'WRONG tshark is not content with %s: %s\n' "$1" "$(tail -n 1 "$work/complaints")"
+        failures=$((failures + 1))
+        return
+    fi
+    count=$(grep -c . "$work/seen")
+    if [ "$count" -ge "$4" ]; then
+        printf 'ok    %s: %s: %d\n' "$1" "$2" "$count"
+    else
+        printf 'WRONG %s: %s: %d, at least %d expected\n' "$1" "$2" "$count" "$4"
+        failures=$((failures + 1))
+    fi
+}
+# Core 5.4 vol 3 part F 3.4.8: opcodes of ATT.
+finds hci.btsnoop 'writes without response' 'btatt.opcode == 0x52' 10
+finds hci.btsnoop 'write requests, subscriptions' 'btatt.opcode == 0x12' 3
+finds hci.btsnoop 'notifications' 'btatt.opcode in {0x1b, 0x23}' 10
+# The first write of every APDU channel: opening it.
+finds hci.btsnoop 'the APDU channel opened' 'btatt.opcode == 0x52 && btatt.value == 01' 1
+finds taps.pcapng 'the field' 'iso14443.event == 0xfc' 1
+finds taps.pcapng 'commands' 'iso14443.event == 0xfe' 5
+finds taps.pcapng 'SELECT of the PPSE' 'iso14443.inf == 00:a4:04:00:0e:32:50:41:59:2e:53:59:53:2e:44:44:46:30:31:00' 1
+finds taps.pcapng 'answers' 'iso14443.event == 0xff' 5
+[ "$failures" -eq 0 ]
