@@ -21,6 +21,9 @@ pub struct PhoneConfig {
     pub stored_key: Option<AuthKey>,
     /// Which form of the authentication commands the app speaks to a band whose key it has.
     pub dialect: Dialect,
+    /// Whether the app manages the band: brings its cards to what the bank says, which may delete some, and sets it up. Not a band
+    /// that is linked to another app: nothing in that one is changed.
+    pub manages_band: bool,
     /// Type byte of a bank card in the AID command `06 1c 00`. The sources name 1 (bus) and 2 (access) only: *assumed*.
     pub bank_card_type: u8,
     /// How long the app waits for what.
@@ -36,6 +39,7 @@ impl Default for PhoneConfig {
             zone_quarters: 0,
             stored_key: None,
             dialect: Dialect::Plain,
+            manages_band: true,
             bank_card_type: 3,
             timeouts: Timeouts::default(),
         }

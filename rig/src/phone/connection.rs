@@ -59,7 +59,7 @@ impl Ensure {
         Self { need, connects: 0, agreement: Agreement::NotTried }
     }
 
-    /// The next missing thing.
+    /// The next missing thing. Where the app does not manage the band nothing is brought to agreement, whatever needs it.
     fn missing(&mut self, app: &App) -> Result<Option<Task>, Refusal> {
         if !app.link.up {
             self.connects += 1;
@@ -67,6 +67,9 @@ impl Ensure {
         }
         if let Some(task) = unsubscribed(app, &BEFORE_AUTHENTICATION) {
             return Ok(Some(task));
+        }
+        if self.need == Need::Agreed && !app.config.manages_band {
+            return Err(Refusal::UnknownUnit);
         }
         let key = match (self.need, app.key) {
             (Need::Connected, _) | (Need::Reachable, None) => return Ok(None),
@@ -86,6 +89,7 @@ impl Ensure {
         let wanted = match self.need {
             Need::Agreed => true,
             Need::Subscribed => false,
+            _ if !app.config.manages_band => false,
             _ => app.may_use_cards().is_ok() && self.agreement == Agreement::NotTried,
         };
         if app.link.agreed || !wanted {

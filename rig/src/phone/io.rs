@@ -69,10 +69,52 @@ pub enum UserAction {
     FactoryReset,
     /// Update the app (R12).
     UpdateApp { version: AppVersion },
+    /// Connect anew if necessary and prove to know the key, or, with `wrong`, another one.
+    Authenticate { wrong: bool },
+    /// Open the NFC channel, or close it.
+    NfcChannel { open: bool },
     /// Exchange one raw APDU over the NFC channel. For hostile scenarios.
     RawApdu { apdu: Vec<u8> },
     /// Write raw bytes to a characteristic and wait for notifications until quiet. For hostile scenarios.
     RawWrite { characteristic: CharacteristicId, value: Vec<u8>, authenticated: bool },
+}
+
+impl UserAction {
+    /// Whether nothing in the band can change by it. Of a raw APDU whoever sends it must know that.
+    #[must_use]
+    pub const fn spares_the_band(&self) -> bool {
+        match self {
+            Self::SignIn { .. }
+            | Self::SignOut
+            | Self::LinkXiaomiAccount { .. }
+            | Self::UpdateApp { .. }
+            | Self::ReadIdentity
+            | Self::ReadBattery
+            | Self::ReadTime
+            | Self::Authenticate { .. }
+            | Self::NfcChannel { .. }
+            | Self::RawApdu { .. } => true,
+            Self::LinkBand
+            | Self::UnlinkBand
+            | Self::Refresh
+            | Self::AddCard { .. }
+            | Self::RequestCode { .. }
+            | Self::EnterCode { .. }
+            | Self::RemoveCard { .. }
+            | Self::SetOrder { .. }
+            | Self::CardList
+            | Self::History { .. }
+            | Self::SetTime { .. }
+            | Self::FactoryReset
+            | Self::RawWrite { .. } => false,
+        }
+    }
+
+    /// Whether the NFC channel stays as it is before and after it.
+    #[must_use]
+    pub const fn keeps_channel(&self) -> bool {
+        matches!(self, Self::NfcChannel { .. } | Self::RawApdu { .. } | Self::RawWrite { .. })
+    }
 }
 
 /// What the link says.

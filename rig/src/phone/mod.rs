@@ -117,7 +117,7 @@ impl Phone {
         if !raw && self.app.link.touched {
             self.app.disconnect();
         }
-        if !raw {
+        if !action.keeps_channel() {
             self.app.close_lingering_channel();
         }
         self.app.timers.clear(Timer::Linger);

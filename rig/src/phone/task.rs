@@ -105,6 +105,8 @@ tasks! {
     History(actions::history::History),
     Device(actions::device::Device),
     FactoryReset(actions::factory_reset::FactoryReset),
+    Prove(actions::look::Prove),
+    UseChannel(actions::look::UseChannel),
     RawApdu(actions::raw::RawApdu),
     RawWrite(actions::raw::RawWrite),
     // What it takes.

@@ -17,7 +17,7 @@ use super::node::{Node, Shape};
 use super::span::{AT, Span};
 
 /// Structs that may be written as the value of one field: the struct and the field.
-pub(super) const SHORT: [(&str, &str); 16] = [
+pub(super) const SHORT: [(&str, &str); 18] = [
     ("SignIn", "account"),
     ("LinkBand", "confirm"),
     ("UpdateApp", "to"),
@@ -28,6 +28,8 @@ pub(super) const SHORT: [(&str, &str); 16] = [
     ("Wait", "time"),
     ("Press", "key"),
     ("SetTime", "to"),
+    ("Authenticate", "key"),
+    ("NfcChannel", "do"),
     ("Retry", "step"),
     ("FaultAt", "at"),
     ("CardRow", "as"),

@@ -58,8 +58,8 @@ pub struct Expect {
     pub serial: Option<At<String>>,
     /// Battery level, percent.
     pub battery: Option<At<u8>>,
-    /// The band's clock, to the second.
-    pub time: Option<At<Date>>,
+    /// The band's clock, to the second; `now` is the case's own time, give or take a minute.
+    pub time: Option<At<TimeExpect>>,
     /// The answer of the warranty check.
     pub warranty: Option<At<WarrantyExpect>>,
 
@@ -87,6 +87,15 @@ pub enum OkExpect {
     Yes,
     /// Success or refusal, both are right.
     Either,
+}
+
+/// `now`, or an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeExpect {
+    /// What the calendar of the case says.
+    Now,
+    /// This one.
+    At(Date),
 }
 
 /// `any`, one word or a list of words.
@@ -288,6 +297,9 @@ pub struct Got {
     /// The band's clock, seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_unix_s: Option<i64>,
+    /// The calendar of the case at that moment, seconds since 1970.
+    #[serde(skip)]
+    pub now_unix_s: Option<i64>,
     /// The answer of the warranty check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warranty: Option<GotWarranty>,

@@ -10,7 +10,7 @@ use band_sim::wire::tlv::{self, Tag};
 
 use super::expect::{
     CardRow, Entries, EntryRow, Expect, Got, GotCard, GotEntry, GotSides, GotWarranty, OkExpect, OutcomeExpect,
-    RefusedExpect, WarrantyExpect,
+    RefusedExpect, TimeExpect, WarrantyExpect,
 };
 use super::span::{At, Span};
 use super::step::{Check, Step, Verb};
@@ -18,6 +18,9 @@ use super::units::{DurationExpr, HexPattern, TagPattern};
 use crate::cloud::api::Refusal;
 use crate::decode::{explain_tlv, is_tlv, masked_hex, masked_value, spaced_hex, tlv_diff};
 use crate::money::Currency;
+
+/// How far a band's clock may be from the case's and still show the time. *Assumed*: a minute, which is what its face shows.
+const NOW_WITHIN_S: u64 = 60;
 
 /// One thing that is not as expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,13 +176,18 @@ impl Differences<'_> {
         self.equal("on_band", expect.on_band.as_ref(), got.on_band.as_ref());
         self.equal("serial", expect.serial.as_ref(), got.serial.as_ref());
         self.equal("battery", expect.battery.as_ref(), got.battery.as_ref());
-        let seconds = |time: &super::units::Date| time.0.as_second();
         self.field(
             "time",
             expect.time.as_ref(),
             got.time_unix_s,
-            |time, got| seconds(time) == *got,
-            |time| format!("{} ({})", time.0, seconds(time)),
+            |time, seen| match time {
+                TimeExpect::Now => got.now_unix_s.is_some_and(|now| now.abs_diff(*seen) <= NOW_WITHIN_S),
+                TimeExpect::At(date) => date.0.as_second() == *seen,
+            },
+            |time| match time {
+                TimeExpect::Now => format!("now ({})", got.now_unix_s.unwrap_or_default()),
+                TimeExpect::At(date) => format!("{} ({})", date.0, date.0.as_second()),
+            },
         );
         if let Some(cards) = &expect.cards {
             self.cards("cards", cards, got.cards.as_deref());

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::expect::TimeExpect;
 use super::fault::Fault;
 use super::file::{self, Case, Given, LinkSettings};
 use super::span::Span;
-use super::step::{self, Confirm, ResetFrom, Step, Verb, Via};
+use super::step::{self, Confirm, ResetFrom, Serial, Step, Verb, Via};
 use super::units::{DurationExpr, Quantity, Setting};
 use crate::station::{Capability, Offer};
 
@@ -64,6 +65,11 @@ fn needs_of_given<'a>(given: &'a Given, title: &'a Span) -> Vec<Need<'a>> {
     let mut need = |capability, for_what: &str, at| {
         needs.push(Need { capability, for_what: for_what.to_owned(), at });
     };
+    if !given.linked {
+        need(Capability::NewBand, "the band is not linked before the first step", title);
+    } else if given.account.value != "nobody" {
+        need(Capability::Linked, "the band is linked before the first step", title);
+    }
     if given.date.span.line > 0 {
         need(Capability::SetsClock, "the case starts at a date of its own", &given.date.span);
     }
@@ -82,7 +88,7 @@ fn needs_of_given<'a>(given: &'a Given, title: &'a Span) -> Vec<Need<'a>> {
 fn needs_of_verb(verb: &Verb) -> Vec<Capability> {
     use Capability as C;
     match verb {
-        Verb::LinkBand(_) | Verb::UnlinkBand(_) => vec![C::SwapAccount],
+        Verb::LinkBand(_) | Verb::UnlinkBand(_) | Verb::SetTime(_) => vec![C::SwapAccount],
         Verb::FactoryReset(it) => match it.from {
             ResetFrom::App => vec![C::SwapAccount],
             ResetFrom::Band => vec![C::SwapAccount, C::PressKeys],
@@ -96,7 +102,9 @@ fn needs_of_verb(verb: &Verb) -> Vec<Capability> {
         | Verb::History(_)
         | Verb::BankSuspend(_)
         | Verb::BankResume(_)
-        | Verb::BankDelete(_) => vec![C::Cloud],
+        | Verb::BankDelete(_)
+        | Verb::Refresh(_)
+        | Verb::CardList(_) => vec![C::Cloud],
         Verb::Tap(it) if !it.man_in_the_middle.is_empty() => vec![C::Contactless, C::InjectFaults],
         Verb::Tap(_) => vec![C::Contactless],
         Verb::LoseBand(_) | Verb::FindBand(_) => vec![C::Reach],
@@ -108,22 +116,23 @@ fn needs_of_verb(verb: &Verb) -> Vec<Capability> {
             way.into_iter().chain(harm).collect()
         }
         Verb::Write(_) => vec![C::Hostile],
-        Verb::Check(it) if looks_inside(it) => vec![C::LookInside],
-        Verb::Check(_)
-        | Verb::SignIn(_)
+        Verb::Check(it) if looks_inside(it) => vec![C::Cloud, C::LookInside],
+        Verb::Check(_) => vec![C::Cloud],
+        Verb::CheckWarranty(it) if it.serial.as_ref().is_some_and(|it| it.value == Serial::FromBand) => {
+            vec![C::NewBand]
+        }
+        Verb::Authenticate(_) | Verb::NfcChannel(_) => vec![C::Linked],
+        Verb::SignIn(_)
         | Verb::SignOut(_)
         | Verb::LinkXiaomiAccount(_)
-        | Verb::Refresh(_)
         | Verb::UpdateApp(_)
         | Verb::LeaveForeground(_)
         | Verb::ReturnToForeground(_)
-        | Verb::CardList(_)
         | Verb::Retry(_)
         | Verb::Wait(_)
         | Verb::ReadIdentity(_)
         | Verb::ReadBattery(_)
         | Verb::ReadTime(_)
-        | Verb::SetTime(_)
         | Verb::CheckWarranty(_) => vec![],
     }
 }
@@ -134,7 +143,8 @@ fn needs_of_expect(step: &Step) -> Vec<Capability> {
     [
         (expect.unchanged.is_some(), Capability::SeeMemory),
         (expect.serial.is_some() || expect.battery.is_some(), Capability::NewBand),
-        (expect.time.is_some() || expect.within.is_some(), Capability::VirtualTime),
+        (expect.time.as_ref().is_some_and(|time| time.value != TimeExpect::Now), Capability::VirtualTime),
+        (expect.within.is_some(), Capability::VirtualTime),
     ]
     .into_iter()
     .filter_map(|(stated, capability)| stated.then_some(capability))
@@ -334,6 +344,26 @@ mod tests {
         assert!(wait("code_valid_for - 1m").contains("is negative under the station's settings"));
         let ignored = words("steps:\n  - link_band: { confirm: ignore }\n", &[Capability::VirtualTime]);
         assert!(ignored.expect("a pairing takes half a minute").contains("takes 30s, longer than 10s"));
+    }
+
+    #[test]
+    fn on_somebodys_own_band_nothing_is_run_that_could_change_it() {
+        use Capability as C;
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+        let loaded = load::load(&[root], &Options { names: fixtures().names(), ..Options::default() });
+        let own = Offer {
+            can: [C::Contactless, C::PressKeys, C::Reach, C::Linked].into(),
+            settings: BTreeMap::new(),
+            ..without(&[])
+        };
+        let run = loaded.cases.iter().filter(|case| unmet(case, &own).is_none()).map(|case| case.id.as_str());
+        // The warranty desk asks no band.
+        let (lab, others): (Vec<_>, Vec<_>) = run.partition(|id| id.starts_with("lab/"));
+        assert_eq!(
+            lab,
+            loaded.cases.iter().map(|case| &case.id).filter(|id| id.starts_with("lab/")).collect::<Vec<_>>()
+        );
+        assert!(lab.len() >= 8 && others.iter().all(|id| id.starts_with("warranty/")), "{others:#?}");
     }
 
     /// The embedded station with something missing.

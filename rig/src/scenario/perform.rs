@@ -11,7 +11,9 @@ use band_sim::wire::gatt::CharacteristicId;
 use super::expect::{CvmExpect, Got, GotCard, GotEntry, GotSides, GotWarranty, NoticeExpect, OutcomeExpect, Validity};
 use super::file::{Case, GivenState};
 use super::middle::Bend;
-use super::step::{self, Code, Confirm, EnterCode, Key, Pin, Proof, ResetFrom, Serial, Step, Verb, Via};
+use super::step::{
+    self, ChannelAct, Code, Confirm, EnterCode, Key, Pin, Proof, Proven, ResetFrom, Serial, Step, Verb, Via,
+};
 use super::units::{DurationExpr, Setting};
 use crate::cloud::api::{AccountId, CardId, CardView, OtpMethod, Refusal};
 use crate::cloud::warranty;
@@ -84,7 +86,7 @@ impl Stage {
         if given.account.value != "nobody" {
             self.must(UserAction::SignIn { account: AccountId(given.account.value.clone()) })?;
         }
-        if given.linked && given.account.value != "nobody" {
+        if given.linked && given.account.value != "nobody" && !self.world.is_linked() {
             self.must(UserAction::LinkBand)?;
         }
         for card in &given.cards {
@@ -161,8 +163,13 @@ impl Stage {
             }
             Verb::ReadIdentity(_) => self.act(UserAction::ReadIdentity),
             Verb::ReadBattery(_) => self.act(UserAction::ReadBattery),
-            Verb::ReadTime(_) => self.act(UserAction::ReadTime),
+            Verb::ReadTime(_) => {
+                let now_unix_s = Some(self.world.unix_us().div_euclid(1_000_000));
+                self.act(UserAction::ReadTime).map(|got| Got { now_unix_s, ..got })
+            }
             Verb::SetTime(it) => self.act(UserAction::SetTime { unix_s: it.to.value.0.as_second() }),
+            Verb::Authenticate(it) => self.act(UserAction::Authenticate { wrong: it.key == Proven::Wrong }),
+            Verb::NfcChannel(it) => self.act(UserAction::NfcChannel { open: it.act.value == ChannelAct::Open }),
             Verb::CheckWarranty(it) => self.check_warranty(it),
             Verb::Apdu(it) => self.apdus(it.via.value, &it.send.value.0),
             Verb::Write(it) => self.write(it),

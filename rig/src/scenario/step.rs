@@ -115,6 +115,10 @@ pub enum Verb {
     ReadTime(Nothing),
     /// Set the band's clock.
     SetTime(SetTime),
+    /// Prove to know the band's key, or fail to.
+    Authenticate(Authenticate),
+    /// Open the phone's APDU channel to the secure element, or close it.
+    NfcChannel(NfcChannel),
 
     // Warranty
     /// Check authenticity and warranty of the unit (W1–W4).
@@ -339,6 +343,45 @@ pub struct SetTime {
     pub to: At<Date>,
 }
 
+/// `authenticate`, or `authenticate: wrong`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Authenticate {
+    /// With which key. Default `right`.
+    #[serde(default)]
+    pub key: Proven,
+}
+
+/// Which key the phone proves to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Proven {
+    /// The band's.
+    #[default]
+    Right,
+    /// Another one.
+    Wrong,
+}
+
+/// `nfc_channel: open`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NfcChannel {
+    /// What is done to it.
+    #[serde(rename = "do")]
+    pub act: At<ChannelAct>,
+}
+
+/// What is done to the APDU channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelAct {
+    /// It is opened; the phone closes it after a second in which nothing is sent.
+    Open,
+    /// It is closed.
+    Close,
+}
+
 /// `check_warranty: { country: DE, code: "…", purchased: 2025-02-28, proof: pdf }`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -502,6 +545,8 @@ impl Verb {
             Self::ReadBattery(_) => ("read_battery", &["ok", "refused", "battery"], true),
             Self::ReadTime(_) => ("read_time", &["ok", "refused", "time"], true),
             Self::SetTime(_) => ("set_time", &["ok", "refused"], true),
+            Self::Authenticate(_) => ("authenticate", &["ok", "refused", "unchanged"], true),
+            Self::NfcChannel(_) => ("nfc_channel", &["ok", "refused", "unchanged"], true),
             Self::CheckWarranty(_) => ("check_warranty", &["warranty"], true),
             Self::Apdu(_) => ("apdu", ANSWER, true),
             Self::Write(_) => ("write", &["notified", "att_error", "unchanged", "refused"], true),

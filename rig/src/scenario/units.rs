@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 
-use super::expect::{Entries, OkExpect};
+use super::expect::{Entries, OkExpect, TimeExpect};
 use super::fault::{Every, Point, PointKind};
 use super::file::Version;
 use super::middle::Spot;
@@ -512,6 +512,14 @@ impl FromStr for OkExpect {
     }
 }
 
+impl FromStr for TimeExpect {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "now" { Ok(Self::Now) } else { text.parse().map(Self::At) }
+    }
+}
+
 /// Reads a value that is one piece of text in YAML.
 macro_rules! reads_text {
     ($type:ty, $about:expr) => {
@@ -551,6 +559,7 @@ text_value! {
     TagName, "Tag", "a tag such as `9F36`", r"^([0-9A-Fa-f]{2}){1,4}$";
     TagPattern, "TagPattern", "bytes in hex, `x` for any digit; `any`; `absent`", r"^(any|absent|([0-9A-Fa-fxX]{2}\s*)*)$";
     Date, "Date", "a date and time with its offset such as `2026-03-01T09:00:00Z`", r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ].+$";
+    TimeExpect, "Time", "`now`, or a date and time with its offset such as `2026-03-01T09:00:00Z`", r"^(now|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ].+)$";
     CivilDate, "Day", "a day such as `2025-02-28`", r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
     Version, "Version", "a version such as `4.0.0`", r"^[0-9]+\.[0-9]+\.[0-9]+$";
     Point, "Point", "a point such as `to_band 3`", r"^(to_band|to_phone|nvm_write|request|contactless_byte) [1-9][0-9]*$";

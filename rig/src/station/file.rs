@@ -16,13 +16,26 @@
 //! settings: { code_valid_for: 4s }                # the station's own, whatever a case says
 //! longest_wait: 12s
 //! ```
+//!
+//! ```yaml
+//! band: real
+//! key: { env: BAND_KEY }       # or `file: PATH`; the key itself never stands here
+//! phone: { ble: { adapter: hci0, name: Mi Smart Band 4 } }
+//! tap: { pcsc: { reader: ACS ACR122U } }
+//! hands: operator
+//! lacks: [reach]               # what this bench cannot do although others can
+//! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use band_sim::band::period::Period;
+#[cfg_attr(not(all(feature = "bluez", feature = "pcsc")), cfg(test))]
+use band_sim::wire::frame::auth::AuthKey;
+#[cfg_attr(not(all(feature = "bluez", feature = "pcsc")), cfg(test))]
+use band_sim::wire::hex::Hex;
 use serde::Deserialize;
 
 use super::offer::{Capability, Offer};
@@ -55,7 +68,11 @@ struct StationFile {
     #[serde(default)]
     phone: Option<PhonePlace>,
     #[serde(default)]
+    key: Option<KeyPlace>,
+    #[serde(default)]
     tap: Option<TapPlace>,
+    #[serde(default)]
+    lacks: BTreeSet<Capability>,
     #[serde(default)]
     hands: Option<HandsPlace>,
     #[serde(default)]
@@ -99,6 +116,16 @@ struct BlePlace {
     /// Whether a link is dropped by switching the adapter off: two seconds faster, for an adapter that has no other links.
     #[serde(default)]
     switch_off: bool,
+}
+
+/// Where the key is that a real band shares with its phone.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum KeyPlace {
+    /// In a file, beside the station file unless its path is absolute.
+    File(PathBuf),
+    /// In an environment variable.
+    Env(String),
 }
 
 /// Where taps are done.
@@ -199,8 +226,11 @@ pub fn open(path: &Path) -> Result<Arc<dyn Station>, OpenError> {
 
 /// A file whose band is in process may say how it is tapped, and nothing else.
 fn embedded(name: String, file: StationFile) -> Result<Arc<dyn Station>, String> {
-    if file.phone.is_some() || file.hands.is_some() {
-        return Err("a band in process has its phone and its hands in process: drop `phone` and `hands`".into());
+    if file.phone.is_some() || file.hands.is_some() || file.key.is_some() {
+        return Err("a band in process has its phone and its hands in process: drop `phone`, `hands` and `key`".into());
+    }
+    if !file.lacks.is_empty() {
+        return Err("a band in process can do everything: drop `lacks`".into());
     }
     if file.settings != Settings::default() || file.longest_wait.is_some() {
         return Err("a band in process has virtual time: drop `settings` and `longest_wait`".into());
@@ -243,13 +273,15 @@ fn offer(name: String, file: &StationFile) -> Offer {
     use Capability as C;
     let never = [C::VirtualTime, C::InjectFaults, C::Sweep, C::LinkSettings];
     let can = match file.band {
-        BandPlace::Real => [C::Contactless, C::PressKeys, C::Reach].as_slice(),
+        BandPlace::Real => [C::Contactless, C::PressKeys, C::Reach, C::Linked].as_slice(),
         _ => C::ALL.as_slice(),
     };
     let can = can.iter().copied().filter(|it| match it {
         C::Contactless => file.tap.is_some(),
+        C::Linked => file.band != BandPlace::Real || file.key.is_some(),
         it => !never.contains(it),
     });
+    let can = can.filter(|it| !file.lacks.contains(it));
     Offer {
         name,
         can: can.collect(),
@@ -293,16 +325,51 @@ fn live(name: String, file: StationFile, path: &Path) -> Result<Arc<dyn Station>
         None => return Err(failed("say whose hands are on the band: `hands: operator` or `hands: { control: … }`")),
     };
     let is_real = file.band == BandPlace::Real;
+    let key = match &file.key {
+        Some(_) if !is_real => return Err(failed("a simulated band is linked anew in every case: drop `key`")),
+        Some(place) => Some(key(place, path).map_err(|what| failed(&what))?),
+        None => None,
+    };
+    let by_hand = file.hands == Some(HandsPlace::Operator);
     let reader = file.tap.map(|TapPlace::Pcsc(place)| {
         let permits = if is_real { Permits::default() } else { Permits::everything() };
-        Box::new(Pcsc::new(pcsc::Config { permits, ..pcsc::Config::new(place.reader) }, is_real)) as Box<dyn Reader>
+        Box::new(Pcsc::new(pcsc::Config { permits, ..pcsc::Config::new(place.reader) }, by_hand)) as Box<dyn Reader>
     });
     let hang_up = if place.switch_off { ble::HangUp::RadioOff } else { ble::HangUp::Disconnect };
     // A virtual controller advertises once to each who starts to listen, and that once may come too early.
     let deadlines = ble::Deadlines { scan: HEARD_WITHIN, ..ble::Deadlines::default() };
     let target = ble::Target { address, name: place.name, service: None };
     let radio = ble::Config { adapter: place.adapter, band: target, deadlines, hang_up };
-    Ok(Arc::new(Live::new(offer, Bench { air: Box::new(Radio::open(radio)?), reader, hands })))
+    let live = Live::new(offer, Bench { air: Box::new(Radio::open(radio)?), reader, hands });
+    Ok(Arc::new(match key {
+        Some(key) => live.linked(key),
+        None => live,
+    }))
+}
+
+/// The key; nothing of what was found there is in any message.
+#[cfg_attr(not(all(feature = "bluez", feature = "pcsc")), cfg(test))]
+fn key(place: &KeyPlace, station: &Path) -> Result<AuthKey, String> {
+    let (text, found) = match place {
+        KeyPlace::Env(name) => {
+            let text = std::env::var(name).map_err(|_| {
+                format!("the environment variable {name} must hold the band's key, 32 hex digits, and is not set")
+            })?;
+            (text, format!("the environment variable {name}"))
+        }
+        KeyPlace::File(file) => {
+            let file = station.parent().unwrap_or(Path::new("")).join(file);
+            let text = std::fs::read_to_string(&file).map_err(|error| {
+                format!("{} must hold the band's key, 32 hex digits: failed to read it: {error}", file.display())
+            })?;
+            (text, file.display().to_string())
+        }
+    };
+    let digits = text.trim();
+    // Programs that read it out of the vendor's account print it as `0x…`.
+    let digits = digits.strip_prefix("0x").unwrap_or(digits);
+    let bytes = digits.parse::<Hex>().ok().and_then(|Hex(bytes)| bytes.try_into().ok());
+    bytes.map(AuthKey).ok_or_else(|| format!("{found} holds no key: a key is 32 hex digits"))
 }
 
 /// Six bytes as they are printed, the first one first.
@@ -366,10 +433,41 @@ mod tests {
         for spared in [Capability::Hostile, Capability::SwapAccount, Capability::NewBand, Capability::Cloud] {
             assert!(!real.can(spared), "{spared}");
         }
+        assert!(!real.can(Capability::Linked), "its key is not known");
+        let linked = "band: real\nkey: { env: BAND_KEY }\nlacks: [reach]";
+        let linked = offer("desk".into(), &read(linked).unwrap());
+        assert!(linked.can(Capability::Linked) && !linked.can(Capability::Reach));
         let simulated = offer("virtual".into(), &read("band: simulated\nsettings: { code_valid_for: 4s }").unwrap());
         assert!(simulated.can(Capability::Cloud) && !simulated.can(Capability::VirtualTime));
         assert!(!simulated.can(Capability::Contactless), "it has no reader");
         assert_eq!(simulated.settings, BTreeMap::from([(Setting::CodeValidFor, Duration::from_secs(4))]));
+    }
+
+    #[test]
+    fn a_key_is_found_and_never_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let station = folder.path().join("station.yaml");
+        let place = KeyPlace::File("key".into());
+        let found = |text: &str| {
+            std::fs::write(folder.path().join("key"), text).unwrap();
+            key(&place, &station)
+        };
+        let expected = AuthKey(std::array::from_fn(|at| u8::try_from(at).unwrap() * 0x11));
+        for good in ["00112233445566778899aabbccddeeff", " 0x00112233445566778899AABBCCDDEEFF\n"] {
+            assert_eq!(found(good), Ok(expected), "{good}");
+        }
+        for bad in ["", "00112233445566778899aabbccddeef", "00112233445566778899aabbccddeeff00", "zz", "0x"] {
+            let error = found(bad).unwrap_err();
+            assert!(error.ends_with("holds no key: a key is 32 hex digits"), "{error}");
+            assert!(bad.len() < 4 || !error.contains(&bad[2..]), "{error}");
+        }
+        let missing = key(&KeyPlace::File("none".into()), &station).unwrap_err();
+        assert!(missing.contains("none must hold the band's key"), "{missing}");
+        let unset = key(&KeyPlace::Env("BANDRIG_NO_SUCH_KEY".into()), &station).unwrap_err();
+        assert!(
+            unset.contains("BANDRIG_NO_SUCH_KEY must hold the band's key, 32 hex digits, and is not set"),
+            "{unset}"
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ use band_sim::band::profile::BandProfile;
 use band_sim::edge::clock::Clock;
 use band_sim::rng::Rng;
 use band_sim::time::Instant;
+use band_sim::wire::frame::auth::AuthKey;
 
 use super::control::{Answer, Ask, Hands, NewBand, Seen};
 use super::embedded::{Confirm, Stuck, Tap};
@@ -91,6 +92,7 @@ pub struct Bench {
 #[derive(Debug)]
 pub struct Live {
     offer: Offer,
+    key: Option<AuthKey>,
     rack: Arc<Rack>,
 }
 
@@ -105,7 +107,14 @@ impl Live {
     /// A station with this bench.
     #[must_use]
     pub fn new(offer: Offer, bench: Bench) -> Self {
-        Self { offer, rack: Arc::new(Rack { bench: Mutex::new(Some(bench)), given_back: Condvar::new() }) }
+        let rack = Arc::new(Rack { bench: Mutex::new(Some(bench)), given_back: Condvar::new() });
+        Self { offer, key: None, rack }
+    }
+
+    /// The same with a band that is linked already, by this key.
+    #[must_use]
+    pub fn linked(self, key: AuthKey) -> Self {
+        Self { key: Some(key), ..self }
     }
 }
 
@@ -142,8 +151,18 @@ impl Station for Live {
         &self.offer
     }
 
-    fn open(&self, ground: Ground<'_>, rng: &Rng, mut recorder: Recorder) -> Result<Box<dyn CaseWorld>, Trouble> {
+    fn open(&self, mut ground: Ground<'_>, rng: &Rng, mut recorder: Recorder) -> Result<Box<dyn CaseWorld>, Trouble> {
         let mut bench = self.rack.take();
+        let clock = Clock::start();
+        if !self.offer.can(Capability::SetsClock) {
+            ground.epoch_unix_us = clock.epoch_unix_us();
+            ground.phone.epoch_unix_us = ground.epoch_unix_us;
+        }
+        ground.phone.stored_key = self.key;
+        ground.phone.manages_band = self.offer.can(Capability::Cloud);
+        if let Some(key) = self.key {
+            recorder.hide_key(key);
+        }
         let cplc = if self.offer.can(Capability::NewBand) {
             let new = NewBand {
                 seed: rng.fork("band").next_u64(),
@@ -159,8 +178,9 @@ impl Station for Live {
         };
         let (cloud, phone) = set_up::roles(&ground, &cplc, rng, &mut recorder);
         let mut world = World {
-            clock: Clock::start(),
+            clock,
             epoch_unix_us: ground.epoch_unix_us,
+            linked: self.key.is_some(),
             looks_inside: self.offer.can(Capability::LookInside),
             bench,
             cloud,
@@ -194,6 +214,7 @@ impl Station for Live {
 pub struct World {
     clock: Clock,
     epoch_unix_us: i64,
+    linked: bool,
     looks_inside: bool,
     bench: Borrowed,
     cloud: Cloud,
@@ -558,6 +579,10 @@ impl CaseWorld for World {
 
     fn pin_was_asked(&self) -> bool {
         self.pin_asked
+    }
+
+    fn is_linked(&self) -> bool {
+        self.linked
     }
 
     fn set_confirm(&mut self, confirm: Confirm) {

@@ -23,6 +23,8 @@ pub enum Capability {
     Cloud,
     /// The band may be linked to other accounts, unlinked and reset: nobody's own band.
     SwapAccount,
+    /// The phone is linked to the band: anew in every case, or with the key that the band has already.
+    Linked,
     /// Every case gets a band as it left the factory, with the settings the case states and the data its profile states.
     NewBand,
     /// Messages and requests can be lost, doubled, held and broken, and power can fail at a chosen moment.
@@ -49,11 +51,12 @@ pub enum Capability {
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::VirtualTime,
         Self::SetsClock,
         Self::Cloud,
         Self::SwapAccount,
+        Self::Linked,
         Self::NewBand,
         Self::InjectFaults,
         Self::Sweep,
@@ -75,6 +78,7 @@ impl Capability {
             Self::SetsClock => "sets_clock",
             Self::Cloud => "cloud",
             Self::SwapAccount => "swap_account",
+            Self::Linked => "linked",
             Self::NewBand => "new_band",
             Self::InjectFaults => "inject_faults",
             Self::Sweep => "sweep",

@@ -5,6 +5,7 @@
 
 use band_sim::band::{BandEvent, Display};
 use band_sim::time::Instant;
+use band_sim::wire::frame::auth::AuthKey;
 use band_sim::wire::frame::nfc_channel::{Assembler, Framing, Notification, Request};
 use band_sim::wire::gatt::CharacteristicId;
 use band_sim::wire::hex::Hex;
@@ -14,7 +15,7 @@ use crate::cloud::Cloud;
 use crate::cloud::api::{Authorisation, AuthorisationReply, Envelope, Refusal, Reply, Sms};
 use crate::decode;
 use crate::link::in_process::Att;
-use crate::mask::Masker;
+use crate::mask::{Masker, Secret};
 use crate::phone::io::{Notice, Shown};
 use crate::report::event::{AttOp, Event, Kind, Via};
 use crate::report::words;
@@ -68,6 +69,11 @@ impl Recorder {
     pub fn hide(&mut self, cloud: &Cloud) {
         cloud.secrets(self.tokens_hidden).iter().for_each(|secret| self.masker.learn(secret));
         self.tokens_hidden = cloud.tokens_made();
+    }
+
+    /// A key of somebody's own band, which must never be shown either.
+    pub fn hide_key(&mut self, key: AuthKey) {
+        self.masker.learn(&Secret::Key(key.0.to_vec()));
     }
 
     /// Writes down something that is always kept.

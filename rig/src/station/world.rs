@@ -115,6 +115,11 @@ pub trait World: fmt::Debug + Send {
         None
     }
 
+    /// Whether the phone has the band's key already, before anything was done.
+    fn is_linked(&self) -> bool {
+        false
+    }
+
     /// What the person does at the next pairing.
     fn set_confirm(&mut self, confirm: Confirm);
     /// The person at the phone acts; ends when the app has answered.

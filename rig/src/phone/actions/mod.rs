@@ -8,6 +8,7 @@ pub(super) mod device;
 pub(super) mod factory_reset;
 pub(super) mod history;
 pub(super) mod link;
+pub(super) mod look;
 pub(super) mod order;
 pub(super) mod raw;
 pub(super) mod remove;
@@ -29,7 +30,7 @@ pub(in crate::phone) struct Action {
 
 impl Action {
     pub(in crate::phone) const fn new(user: UserAction) -> Self {
-        let keeps_channel = matches!(user, UserAction::RawApdu { .. } | UserAction::RawWrite { .. });
+        let keeps_channel = user.keeps_channel();
         Self { user: Some(user), keeps_channel, result: None }
     }
 }
@@ -37,6 +38,9 @@ impl Action {
 impl Resume for Action {
     fn resume(&mut self, app: &mut App, wake: Wake) -> Result<Step, Refusal> {
         if let Some(user) = self.user.take() {
+            if !app.config.manages_band && !user.spares_the_band() {
+                return Err(Refusal::UnknownUnit);
+            }
             return Ok(Step::Call(task(user)));
         }
         if let Some(result) = self.result.take() {
@@ -75,6 +79,8 @@ fn task(user: UserAction) -> Task {
         UserAction::ReadTime => device::Device::time().into(),
         UserAction::SetTime { unix_s } => device::Device::set_time(unix_s).into(),
         UserAction::FactoryReset => factory_reset::FactoryReset::new().into(),
+        UserAction::Authenticate { wrong } => look::Prove::new(wrong).into(),
+        UserAction::NfcChannel { open } => look::UseChannel::new(open).into(),
         UserAction::RawApdu { apdu } => raw::RawApdu::new(apdu).into(),
         UserAction::RawWrite { characteristic, value, authenticated } => {
             raw::RawWrite::new(characteristic, value, authenticated).into()

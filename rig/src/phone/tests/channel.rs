@@ -53,6 +53,22 @@ fn a_raw_apdu_leaves_the_channel_open_for_the_next_one_for_a_while() {
 }
 
 #[test]
+fn the_channel_is_opened_and_closed_by_itself() {
+    let mut ladder = Ladder::ready(&[card("a", CardState::Active)]);
+    let (open, close) = ([true, false]).map(|open| user(UserAction::NfcChannel { open })).into();
+    ladder.assert([close.clone()], [fail(Refusal::NfcChannel)]);
+    ladder.assert([open.clone()], [write(NFC, "01")]);
+    ladder.assert([notify(NFC, "81 00")], [show(Shown::Done)]);
+    ladder.assert([open.clone()], [fail(Refusal::NfcChannel)]);
+    ladder.assert([close], [write(NFC, "02")]);
+    ladder.assert([notify(NFC, "82 00")], [show(Shown::Done)]);
+    // Nobody leaves it open for long.
+    ladder.assert([open], [write(NFC, "01")]);
+    ladder.assert([notify(NFC, "81 00")], [show(Shown::Done)]);
+    ladder.wait(seconds(1), [write(NFC, "02")]);
+}
+
+#[test]
 fn any_other_action_closes_the_channel_first() {
     let mut ladder = opened();
     ladder.go([notify(NFC, "83 9000 0200")]);

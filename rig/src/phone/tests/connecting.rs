@@ -66,6 +66,48 @@ fn a_band_with_another_key_is_not_ours() {
 }
 
 #[test]
+fn who_proves_another_key_is_not_let_in_and_begins_anew() {
+    let right = write(AUTH, "03 00 F5003494346BFFAC69990BF7F317E5DB");
+    let prove = |ladder: &mut Ladder, wrong| {
+        ladder.assert([user(UserAction::Authenticate { wrong })], [disconnect(), connect()]);
+        ladder.go([link_lost(), connected(), subscribed(AUTH), subscribed(CHUNKED), subscribed(EVENT)]);
+        ladder.go([notify(AUTH, "10 02 01 000102030405060708090A0B0C0D0E0F")])
+    };
+    let mut ladder = Ladder::ready(&[]);
+    let proof = prove(&mut ladder, true);
+    assert!(proof.len() == 1 && !proof.contains(&right), "{proof:?}");
+    ladder.assert([notify(AUTH, "10 03 08")], [disconnect(), fail(Refusal::WrongKey)]);
+    ladder.assert([link_lost(), user(UserAction::Authenticate { wrong: false })], [connect()]);
+    ladder.go([connected(), subscribed(AUTH), subscribed(CHUNKED), subscribed(EVENT)]);
+    ladder.assert([notify(AUTH, "10 02 01 000102030405060708090A0B0C0D0E0F")], [right.clone()]);
+    ladder.assert([notify(AUTH, "10 03 01")], [show(Shown::Done)]);
+    assert_eq!(prove(&mut ladder, false), [right]);
+}
+
+/// Another app's cards are in it: agreement might delete them.
+#[test]
+fn nothing_is_changed_in_a_band_that_is_somebodys_own() {
+    let config = PhoneConfig { stored_key: Some(KEY), manages_band: false, ..PhoneConfig::default() };
+    let mut ladder = Ladder::with(config);
+    ladder.go([user(UserAction::RawApdu { apdu: bytes("00A40400") })]);
+    ladder.go([connected(), subscribed(AUTH), subscribed(CHUNKED), subscribed(EVENT)]);
+    ladder.go([notify(AUTH, "10 02 01 000102030405060708090A0B0C0D0E0F"), notify(AUTH, "10 03 01")]);
+    ladder.assert([subscribed(CONFIG), subscribed(NFC)], [subscribe(NFC), write(NFC, "01")]);
+    ladder.go([notify(NFC, "81 00"), notify(NFC, "83 9000 0200")]);
+    ladder.wait(seconds(1), [write(NFC, "02")]);
+    for action in [
+        UserAction::Refresh,
+        UserAction::AddCard { product: "a".into() },
+        UserAction::LinkBand,
+        UserAction::FactoryReset,
+        UserAction::SetTime { unix_s: 0 },
+        UserAction::RawWrite { characteristic: CONFIG, value: bytes("06 0B 00 01"), authenticated: true },
+    ] {
+        ladder.assert([user(action)], [fail(Refusal::UnknownUnit)]);
+    }
+}
+
+#[test]
 fn a_band_out_of_reach_is_out_of_reach() {
     let mut ladder = Ladder::new();
     ladder.assert([user(UserAction::Refresh)], [connect()]);

@@ -45,6 +45,8 @@ fn any_action() -> impl Strategy<Value = UserAction> {
         Just(UserAction::ReadTime),
         any::<i64>().prop_map(|unix_s| UserAction::SetTime { unix_s }),
         Just(UserAction::FactoryReset),
+        any::<bool>().prop_map(|wrong| UserAction::Authenticate { wrong }),
+        any::<bool>().prop_map(|open| UserAction::NfcChannel { open }),
         prop::collection::vec(any::<u8>(), 0..300).prop_map(|apdu| UserAction::RawApdu { apdu }),
         (any_characteristic(), prop::collection::vec(any::<u8>(), 0..30), any::<bool>()).prop_map(
             |(characteristic, value, authenticated)| UserAction::RawWrite { characteristic, value, authenticated }
