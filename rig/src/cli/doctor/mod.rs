@@ -1,13 +1,16 @@
 //! `bandrig doctor`: what of the world outside is there, what is missing, and the command that mends it.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::{Color, EXIT_STATION};
 use crate::report::paint::{ColorChoice, Paint, Role};
 
+mod bluetooth;
 mod smart_cards;
+mod virtual_station;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -71,7 +74,12 @@ impl Finding {
 type Section = (&'static str, fn() -> Vec<Finding>);
 
 /// All that is looked at, in order.
-const SECTIONS: &[Section] = &[("this program", this_program), ("smart cards (PC/SC)", smart_cards::look)];
+const SECTIONS: &[Section] = &[
+    ("this program", this_program),
+    ("smart cards (PC/SC)", smart_cards::look),
+    ("Bluetooth (BlueZ)", bluetooth::look),
+    ("the virtual station (QEMU)", virtual_station::look),
+];
 
 pub(super) fn doctor(args: &Doctor) -> u8 {
     let found: Vec<_> = SECTIONS.iter().map(|(title, look)| (*title, look())).collect();
@@ -96,6 +104,13 @@ fn this_program() -> Vec<Finding> {
         feature("pcsc", cfg!(feature = "pcsc"), "taps through readers", "libpcsclite-dev pkg-config"),
         feature("bluez", cfg!(feature = "bluez"), "Bluetooth through BlueZ", "libdbus-1-dev pkg-config"),
     ]
+}
+
+/// A program on the path, or where Debian's users have none.
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from));
+    folders.map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
 fn as_text(found: &[(&str, Vec<Finding>)], paint: Paint) -> String {

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::Finding;
+use super::{Finding, find_program};
 
 /// pcsc-lite's socket, unless the environment names another one.
 const SOCKET: &str = "/run/pcscd/pcscd.comm";
@@ -35,13 +35,6 @@ fn daemon_installed() -> Finding {
     let version = version.and_then(|output| String::from_utf8(output.stdout).ok());
     let line = version.as_deref().and_then(|text| text.lines().next()).unwrap_or("of unknown version");
     Finding::good("pcscd", format!("{}: {}", program.display(), line.trim_end_matches('.')))
-}
-
-fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    // Debian's users have no sbin in theirs.
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
-    folders.map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
 fn daemon_runs() -> Finding {

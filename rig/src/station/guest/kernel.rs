@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Debian's name for the newest kernel. The `-cloud` one has no Bluetooth.
-const PACKAGE: &str = "linux-image-amd64";
+pub const PACKAGE: &str = "linux-image-amd64";
 /// What the kernel needs to see this machine's files.
 const MODULES: [&str; 4] = ["virtio_pci", "9pnet_virtio", "9p", "overlay"];
 /// Rises when the initramfs is made differently.

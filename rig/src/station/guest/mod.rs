@@ -18,7 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-pub use kernel::{Kernel, cache, prepare};
+pub use kernel::{Kernel, PACKAGE as KERNEL_PACKAGE, cache, prepare};
 pub use machine::{Accelerator, Machine, accelerator};
 
 /// Programs that the station needs on this machine, and the Debian packages that have them.
