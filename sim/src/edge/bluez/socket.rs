@@ -1,17 +1,17 @@
 //! Values over sockets instead of D-Bus calls, and the two traps in them.
 //!
-//! A value of no bytes and the end of the socket both read as nothing. And what `bluer` takes for the longest notification
+//! A value of no bytes and the end of the socket both read as nothing, the end for ever. And what `bluer` takes for the longest notification
 //! is five bytes too short, so that at the MTU of 23 a band's 20 bytes would not fit: they do.
 
 use alloc::vec::Vec;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use bluer::gatt::{CharacteristicReader, CharacteristicWriter};
 use futures::Stream;
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, send};
+use nix::sys::socket::{MsgFlags, recv, send};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, sleep};
@@ -48,34 +48,52 @@ impl Stream for Values {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
         loop {
-            // A value that came after empty ones, once those are delivered.
+            // A value that came after empty ones waits until those are delivered.
+            if self.empty > 0 {
+                self.empty -= 1;
+                return Poll::Ready(Some(Vec::new()));
+            }
             if self.next.is_some() {
-                if self.empty > 0 {
-                    self.empty -= 1;
-                    return Poll::Ready(Some(Vec::new()));
-                }
                 return Poll::Ready(self.next.take());
             }
             let mut bytes = [0; MAX_VALUE_BYTES + 1];
             let mut buffer = ReadBuf::new(&mut bytes);
             match Pin::new(&mut self.reader).poll_read(context, &mut buffer) {
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                    self.empty += 1;
-                    if self.empty > MAX_EMPTY_VALUES {
-                        return Poll::Ready(None);
-                    }
-                }
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => match after_nothing(self.reader.as_raw_fd()) {
+                    After::Nothing { empty } => self.empty = empty,
+                    After::Value { empty, value } => (self.empty, self.next) = (empty, Some(value)),
+                    After::End => return Poll::Ready(None),
+                },
                 Poll::Ready(Ok(())) => self.next = Some(buffer.filled().to_vec()),
                 Poll::Ready(Err(_)) => return Poll::Ready(None),
-                // Nothing more, and not the end: the empty ones were writes.
-                Poll::Pending if self.empty > 0 => {
-                    self.empty -= 1;
-                    return Poll::Ready(Some(Vec::new()));
-                }
                 Poll::Pending => return Poll::Pending,
             }
         }
     }
+}
+
+/// What follows a message of no bytes, which is the first of `empty` such ones unless it was the end.
+#[derive(Debug, PartialEq, Eq)]
+enum After {
+    Nothing { empty: usize },
+    Value { empty: usize, value: Vec<u8> },
+    End,
+}
+
+/// Asks the socket itself: a runtime says «nothing yet» now and then to let others have a turn, at the end of a socket as well.
+fn after_nothing(socket: RawFd) -> After {
+    let mut bytes = [0; MAX_VALUE_BYTES + 1];
+    let mut empty = 1;
+    while empty <= MAX_EMPTY_VALUES {
+        match recv(socket, &mut bytes, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => empty += 1,
+            Ok(length) => return After::Value { empty, value: bytes.get(..length).unwrap_or_default().to_vec() },
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return After::Nothing { empty },
+            Err(_) => return After::End,
+        }
+    }
+    After::End
 }
 
 /// Notifications to bluetoothd. Ends when it is dropped or when nobody is subscribed any more.
@@ -139,5 +157,31 @@ pub async fn send_value(writer: &CharacteristicWriter, value: &[u8]) -> bool {
             }
             Err(_) => return false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+    use super::*;
+
+    #[test]
+    fn values_of_no_bytes_are_told_from_the_end() {
+        let flags = SockFlag::SOCK_NONBLOCK;
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).unwrap();
+        let write = |values: &[&[u8]]| {
+            for value in values {
+                send(theirs.as_raw_fd(), value, MsgFlags::MSG_DONTWAIT).unwrap();
+            }
+        };
+        assert_eq!(after_nothing(ours.as_raw_fd()), After::Nothing { empty: 1 });
+        write(&[&[], &[]]);
+        assert_eq!(after_nothing(ours.as_raw_fd()), After::Nothing { empty: 3 });
+        write(&[&[], &[7], &[]]);
+        assert_eq!(after_nothing(ours.as_raw_fd()), After::Value { empty: 2, value: Vec::from([7]) });
+        assert_eq!(after_nothing(ours.as_raw_fd()), After::Nothing { empty: 2 });
+        drop(theirs);
+        assert_eq!(after_nothing(ours.as_raw_fd()), After::End);
     }
 }
