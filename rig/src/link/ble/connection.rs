@@ -15,7 +15,7 @@ use dbus::arg::{PropMap, prop_cast};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{BleError, Config, HangUp};
 use crate::phone::io::LinkEvent;
@@ -26,6 +26,9 @@ const DEFAULT_MTU: u16 = 23;
 const WRITE_HEADER_BYTES: usize = 3;
 /// The field's clients try a connection again that fails at once.
 const MAX_ATTEMPTS: usize = 3;
+/// How often a call is tried where there was a socket just now, and what lies between.
+const MAX_TRIES_AFTER_SOCKET: usize = 100;
+const TRY_AGAIN: Duration = Duration::from_millis(5);
 
 /// The link to the band.
 pub(super) struct Connection {
@@ -98,8 +101,14 @@ impl Connection {
         // A socket takes no value of no bytes, and none that is longer than a packet.
         let fits = !value.is_empty() && value.len() + WRITE_HEADER_BYTES <= usize::from(self.mtu);
         if !fits {
-            self.writers.remove(&id);
-            let _ = self.write_call(id, value, WriteOp::Command).await;
+            // bluetoothd refuses calls until it has seen that the socket is gone.
+            let tries = if self.writers.remove(&id).is_some() { MAX_TRIES_AFTER_SOCKET } else { 1 };
+            for _ in 0..tries {
+                match self.write_call(id, value, WriteOp::Command).await {
+                    Err(AttError::WriteNotPermitted) => sleep(TRY_AGAIN).await,
+                    _ => break,
+                }
+            }
         } else if let Some(writer) = self.writer(id).await {
             if !send_value(writer, value).await {
                 self.writers.remove(&id);
