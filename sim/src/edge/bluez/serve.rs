@@ -330,7 +330,8 @@ impl Serve {
 
     fn differences(&self, edge: &Edge) -> Vec<Difference> {
         let (_, left_out) = edge.band.inspect(|band| table::advertisement(band.profile(), self.world.address()));
-        let mut differences = Vec::from([Difference::OwnServices, Difference::Handles, Difference::WriteModes]);
+        let always = [Difference::OwnServices, Difference::Handles, Difference::WriteModes, Difference::Errors];
+        let mut differences = Vec::from(always);
         differences.extend(left_out);
         differences
     }

@@ -37,13 +37,16 @@ pub enum Difference {
     /// bluetoothd takes a write in either way, with a response or without, and does not tell in which it came: it is taken for the
     /// one that the characteristic has.
     WriteModes,
+    /// An ATT error that BlueZ has no name for (0x13, a value that is not allowed) arrives as 0x80.
+    Errors,
     /// The manufacturer data is not advertised: with services and flags it would be longer than 31 bytes.
     ManufacturerData,
 }
 
 impl Difference {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::OwnServices, Self::Handles, Self::WriteModes, Self::ManufacturerData];
+    pub const ALL: [Self; 5] =
+        [Self::OwnServices, Self::Handles, Self::WriteModes, Self::Errors, Self::ManufacturerData];
 }
 
 impl fmt::Display for Difference {
@@ -52,6 +55,7 @@ impl fmt::Display for Difference {
             Self::OwnServices => "services 1800 and 1801 are bluetoothd's own",
             Self::Handles => "handles are given by bluetoothd",
             Self::WriteModes => "writes are taken with and without a response",
+            Self::Errors => "errors that BlueZ has no name for arrive as 0x80",
             Self::ManufacturerData => "the manufacturer data is not advertised: it does not fit",
         })
     }
