@@ -176,7 +176,7 @@ impl Card {
                 let exchanged = [pdol_values, cdol1_values, cdol2_values, &objects(None)].concat();
                 let dynamic = self.combined_dynamic_data(answer, &exchanged);
                 let challenge = known.array::<4>(tag::TAG_9F37_UNPREDICTABLE_NUMBER);
-                let signature = key.sign_dynamic_data(&dynamic, &[&challenge]);
+                let signature = key.sign_dynamic_data(&self.signatures, &dynamic, &[&challenge]);
                 Some(signature.ok_or(Sw::CONDITIONS_NOT_SATISFIED)?)
             }
             _ => None,

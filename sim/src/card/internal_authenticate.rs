@@ -50,7 +50,9 @@ impl Card {
         // EMV 4.4 B2 table 14: the ICC dynamic number with its length.
         let number: [u8; 8] = self.rng.array();
         let dynamic = [8].into_iter().chain(number).collect::<Vec<u8>>();
-        let signature = key.sign_dynamic_data(&dynamic, &[command.ddol_values]).ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
+        let signature = key
+            .sign_dynamic_data(&self.signatures, &dynamic, &[command.ddol_values])
+            .ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
         Ok(RApdu::ok(Writer::new().put(tag::TAG_80_RESPONSE_TEMPLATE_1, signature).finish()))
     }
 }

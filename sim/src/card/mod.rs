@@ -16,6 +16,7 @@ pub mod profile;
 pub mod registry;
 pub mod scp03;
 pub mod session;
+pub mod signatures;
 
 mod crs_get_status;
 mod crs_set_status;
@@ -51,6 +52,7 @@ use profile::CardProfile;
 use registry::{CardState, Registry};
 use scp03::{AesKey, StaticKeys};
 use session::{Channel, Selected, Session};
+use signatures::Signatures;
 
 use crate::rng::Rng;
 use crate::wire::apdu::{CApdu, RApdu};
@@ -81,6 +83,7 @@ pub struct Card {
     wired: Session,
     contactless: Session,
     contact: Session,
+    signatures: Signatures,
 }
 
 /// An application instance as the band's own processor sees it.
@@ -124,6 +127,7 @@ impl Card {
             wired: Session::default(),
             contactless: Session::default(),
             contact: Session::default(),
+            signatures: Signatures::default(),
         };
         card.reset_all();
         card

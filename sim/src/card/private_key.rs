@@ -7,10 +7,13 @@ use rsa::BigUint;
 use sha1::{Digest, Sha1};
 use zeroize::Zeroize;
 
+use super::signatures::Signatures;
+
 /// An RSA private key in CRT form. Printed masked, wiped when dropped.
 #[derive(Clone)]
 pub struct PrivateKey {
-    modulus_bytes: usize,
+    /// p q, big-endian.
+    modulus: Vec<u8>,
     p: BigUint,
     q: BigUint,
     /// d mod (p - 1).
@@ -41,25 +44,18 @@ impl PrivateKey {
         if q_inverse >= p || (&q_inverse * &q) % &p != one {
             return None;
         }
-        let modulus_bytes = (&p * &q).bits().div_ceil(8);
-        (64..=Self::MAX_MODULUS_BYTES).contains(&modulus_bytes).then_some(Self {
-            modulus_bytes,
-            p,
-            q,
-            d_p,
-            d_q,
-            q_inverse,
-        })
+        let modulus = (&p * &q).to_bytes_be();
+        (64..=Self::MAX_MODULUS_BYTES).contains(&modulus.len()).then_some(Self { modulus, p, q, d_p, d_q, q_inverse })
     }
 
     /// Signed dynamic application data (9F4B): `6A 05 01`, the ICC dynamic data with their length, padding, SHA-1 over all
     /// that and `challenge`, `BC`; under the key. `None` when the key is too short for them.
     // EMV 4.4 B2 6.5.1 table 13, 6.6.1 table 19
     #[must_use]
-    pub fn sign_dynamic_data(&self, dynamic: &[u8], challenge: &[&[u8]]) -> Option<Vec<u8>> {
+    pub fn sign_dynamic_data(&self, signatures: &Signatures, dynamic: &[u8], challenge: &[&[u8]]) -> Option<Vec<u8>> {
         // 6A 05 01 length … hash BC
-        let room = self.modulus_bytes.checked_sub(25)?.checked_sub(dynamic.len())?;
-        let mut message = Vec::with_capacity(self.modulus_bytes);
+        let room = self.modulus.len().checked_sub(25)?.checked_sub(dynamic.len())?;
+        let mut message = Vec::with_capacity(self.modulus.len());
         message.extend([0x6A, 0x05, 0x01, u8::try_from(dynamic.len()).ok()?]);
         message.extend_from_slice(dynamic);
         message.extend(core::iter::repeat_n(0xBB, room));
@@ -67,19 +63,26 @@ impl PrivateKey {
         challenge.iter().for_each(|part| hash.update(part));
         message.extend(hash.finalize());
         message.push(0xBC);
-        Some(self.sign(&message))
+        Some(signatures.sign(self, message))
+    }
+
+    /// The modulus, big-endian.
+    #[must_use]
+    pub fn modulus(&self) -> &[u8] {
+        &self.modulus
     }
 
     /// m^d mod pq by Garner's recombination, as long as the modulus.
     // EMV 4.4 B2 B2.1
-    fn sign(&self, message: &[u8]) -> Vec<u8> {
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         let message = BigUint::from_bytes_be(message);
         let of_p = (&message % &self.p).modpow(&self.d_p, &self.p);
         let of_q = (&message % &self.q).modpow(&self.d_q, &self.q);
         let difference = (of_p + &self.p) - (&of_q % &self.p);
         let signature = of_q + ((difference * &self.q_inverse) % &self.p) * &self.q;
         let digits = signature.to_bytes_be();
-        let mut bytes = Vec::from_iter(core::iter::repeat_n(0, self.modulus_bytes.saturating_sub(digits.len())));
+        let mut bytes = Vec::from_iter(core::iter::repeat_n(0, self.modulus.len().saturating_sub(digits.len())));
         bytes.extend(digits);
         bytes
     }
@@ -95,7 +98,7 @@ impl Drop for PrivateKey {
 
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PrivateKey(masked, {} bytes)", self.modulus_bytes)
+        write!(f, "PrivateKey(masked, {} bytes)", self.modulus.len())
     }
 }
 
@@ -110,9 +113,9 @@ mod tests {
 
     #[test]
     fn the_public_half_gives_back_what_was_signed() {
-        let private = private(&parts(&fixture())).unwrap();
+        let (private, signatures) = (private(&parts(&fixture())).unwrap(), Signatures::default());
         for dynamic in [&[][..], &[2, 0, 1], &[0x5A; 103]] {
-            let signature = private.sign_dynamic_data(dynamic, &[b"chal", b"lenge"]).unwrap();
+            let signature = private.sign_dynamic_data(&signatures, dynamic, &[b"chal", b"lenge"]).unwrap();
             assert_eq!(signature.len(), 128);
             let message = recover(&signature);
             assert_eq!(message[..3], [0x05, 0x01, dynamic.len() as u8]);
@@ -121,7 +124,7 @@ mod tests {
             let hash = Sha1::new().chain_update(&message[..106]).chain_update(b"challenge").finalize();
             assert_eq!(message[106..], hash[..]);
         }
-        assert_eq!(private.sign_dynamic_data(&[0; 104], &[]), None);
+        assert_eq!(private.sign_dynamic_data(&signatures, &[0; 104], &[]), None);
     }
 
     #[test]

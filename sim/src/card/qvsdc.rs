@@ -94,7 +94,11 @@ impl Card {
                 let challenge: [u8; 4] = known.array(tag::TAG_9F37_UNPREDICTABLE_NUMBER);
                 let amount: [u8; 6] = known.array(tag::TAG_9F02_AMOUNT_AUTHORISED);
                 let currency: [u8; 2] = known.array(tag::TAG_5F2A_TRANSACTION_CURRENCY_CODE);
-                let signature = key.sign_dynamic_data(&[2, high, low], &[&challenge, &amount, &currency, &related]);
+                let signature = key.sign_dynamic_data(
+                    &self.signatures,
+                    &[2, high, low],
+                    &[&challenge, &amount, &currency, &related],
+                );
                 Some(signature.ok_or(Sw::CONDITIONS_NOT_SATISFIED)?)
             }
             _ => None,
