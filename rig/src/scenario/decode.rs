@@ -176,7 +176,7 @@ fn expect(key: &Node, node: &Node, verb: Option<&Verb>, errors: &mut Vec<FileErr
             None => kept.push((name.clone(), value.clone())),
         }
     }
-    let kept = Node { shape: Shape::Map(kept), ..node.clone() };
+    let kept = node.reshaped(Shape::Map(kept));
     let mut value: At<Expect> = read(&kept, "expect", errors)?;
     value.span = key.span.clone();
     if let (Some(ok), Some(_)) = (&value.ok, &value.refused) {

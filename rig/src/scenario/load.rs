@@ -319,7 +319,7 @@ impl<'a> Loader<'a> {
             Shape::Map(entries) => {
                 let parts = entries.iter().filter(|(key, _)| !matches!(key.key(), "vars" | "matrix" | "exclude"));
                 let parts = parts.map(|(key, value)| (key.clone(), variables.fill(value))).collect();
-                Node { shape: Shape::Map(parts), ..document.clone() }
+                document.reshaped(Shape::Map(parts))
             }
             _ => document.clone(),
         };
@@ -367,13 +367,13 @@ impl<'a> Loader<'a> {
                 ("steps" | "finally", Shape::List(items)) => {
                     let mut steps = Vec::new();
                     self.splice(items, &mut vec![document.span.file.clone()], &mut steps);
-                    Node { shape: Shape::List(steps), ..value.clone() }
+                    value.reshaped(Shape::List(steps))
                 }
                 _ => value.clone(),
             };
             written.push((key.clone(), value));
         }
-        Node { shape: Shape::Map(written), ..document.clone() }
+        document.reshaped(Shape::Map(written))
     }
 
     /// Puts the steps of a list into `steps`, includes written out; `false` when there are too many.

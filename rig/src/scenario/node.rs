@@ -36,6 +36,11 @@ impl Node {
         Self { span, shape, filled_in: None }
     }
 
+    /// Another shape in the place of this one.
+    pub fn reshaped(&self, shape: Shape) -> Self {
+        Self { span: self.span.clone(), shape, filled_in: self.filled_in.clone() }
+    }
+
     /// The text of a text node.
     pub fn text(&self) -> Option<&str> {
         match &self.shape {

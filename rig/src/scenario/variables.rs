@@ -29,7 +29,7 @@ impl<'a> Variables<'a> {
             }
             other => other.clone(),
         };
-        Node { shape, ..node.clone() }
+        node.reshaped(shape)
     }
 
     fn text(&mut self, node: &Node, text: &str, plain: bool) -> Node {
