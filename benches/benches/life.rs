@@ -1,4 +1,5 @@
-//! A whole add-and-activate over real bytes: phone, link, band, secure element, cloud, and the events of all of them.
+//! A whole add-and-activate over real bytes: phone, link, band, secure element and cloud; as a run goes by default, and with every
+//! exchange written down and masked as for `--events`.
 //!
 //! The last lines are rates; `ratio` is against the bare cryptography of the secure channel, measured in the same run.
 
@@ -18,10 +19,10 @@ use bandrig::phone::io::{Shown, UserAction};
 use bandrig::scenario::set_up::{Ground, world};
 use bandrig::station::embedded::World;
 use bandrig::station::fixtures::Fixtures;
-use bandrig::station::recorder::Recorder;
+use bandrig::station::recorder::{Detail, Recorder};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group};
 
-fn linked_world() -> World {
+fn linked_world(detail: Detail) -> World {
     let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
     let fixtures = Fixtures::load(&fixtures).expect("the fixtures load");
     let ground = Ground {
@@ -34,7 +35,7 @@ fn linked_world() -> World {
         reaction: Duration::from_secs(1),
         epoch_unix_us: 1_767_268_800_000_000,
     };
-    let mut world = world(ground, &Rng::new(0), Recorder::new(0, true));
+    let mut world = world(ground, &Rng::new(0), Recorder::new(0, detail));
     must(&mut world, UserAction::SignIn { account: AccountId("alice".to_owned()) });
     must(&mut world, UserAction::LinkBand);
     world
@@ -56,18 +57,25 @@ fn add_and_activate(mut world: World) -> World {
 }
 
 fn life(criterion: &mut Criterion) {
-    let base = linked_world();
+    let lives = [
+        ("add and activate", linked_world(Detail::Verdicts)),
+        ("add and activate, written down", linked_world(Detail::Exchanges)),
+    ];
     let mut group = criterion.benchmark_group("life");
     group.throughput(Throughput::Elements(1));
-    group.bench_function("add and activate", |bencher| {
-        bencher.iter_batched(|| base.clone(), |world| black_box(add_and_activate(world)), BatchSize::SmallInput);
-    });
+    for (name, base) in &lives {
+        group.bench_function(*name, |bencher| {
+            bencher.iter_batched(|| base.clone(), |world| black_box(add_and_activate(world)), BatchSize::SmallInput);
+        });
+    }
     group.finish();
-    rates(&base);
+    for (name, base) in &lives {
+        rates(name, base);
+    }
 }
 
 /// Plain rates, for a log.
-fn rates(base: &World) {
+fn rates(name: &str, base: &World) {
     const LIVES: u32 = 2_000;
     let mut spent = Duration::ZERO;
     let mut simulated = Duration::ZERO;
@@ -88,9 +96,9 @@ fn rates(base: &World) {
     black_box(block);
     let floor = began.elapsed();
     let each = spent / LIVES;
-    println!("rate add and activate: {:.0} per second, {each:?} each", 1.0 / each.as_secs_f64());
-    println!("rate simulated time: {:.0} s per second", simulated.as_secs_f64() / spent.as_secs_f64());
-    println!("ratio add and activate / {BLOCKS} AES blocks: {:.1}", spent.as_secs_f64() / floor.as_secs_f64());
+    println!("rate {name}: {:.0} per second, {each:?} each", 1.0 / each.as_secs_f64());
+    println!("rate simulated time, {name}: {:.0} s per second", simulated.as_secs_f64() / spent.as_secs_f64());
+    println!("ratio {name} / {BLOCKS} AES blocks: {:.1}", spent.as_secs_f64() / floor.as_secs_f64());
 }
 
 /// About what the secure channel of one add and one activation enciphers and authenticates, on both sides.

@@ -207,6 +207,58 @@ fn the_exit_code_says_what_became_of_the_run() {
     }
 }
 
+/// An add under every loss of the link.
+const SWEPT: &str = "\
+scenario: a card is added whatever happens
+rules: [R10]
+sweep: { fault: disconnect, at: every to_band, during: adding }
+steps:
+  - add_card: { card: mastercard-debit, as: debit }
+    id: adding
+  - refresh
+  - check: { agree: true }
+";
+
+/// Only what fails is written down, by running it once more: that must be the same failure, told with the same exchanges.
+#[test]
+fn a_failure_is_told_alike_whoever_reads_the_events() {
+    let refused = RIGHT.replace("as: debit }", "as: debit }\n    expect: { refused: card_limit }");
+    let swept = format!("{SWEPT}  - check: {{ applets: 1 }}\n");
+    for (text, words) in
+        [(&refused, &["card_limit", "last exchanges"][..]), (&swept, &["disconnection at packet", "last exchanges"])]
+    {
+        let folder = Folder::with(&[("a.yaml", text.as_bytes())]);
+        let told = |options: &[&str]| {
+            let output = folder.run(options);
+            assert_eq!(code(&output), Some(1), "{}", errors(&output));
+            said(&output).lines().filter(|line| !line.contains("times real time")).collect::<Vec<_>>().join("\n")
+        };
+        let alone = told(&[]);
+        assert_eq!(alone, told(&["--events", &folder.path("events.jsonl")]));
+        for words in words {
+            assert!(alone.contains(words), "{words}:\n{alone}");
+        }
+    }
+}
+
+#[test]
+fn a_trace_holds_the_exchanges_of_every_point_of_a_sweep() {
+    let folder = Folder::with(&[("a.yaml", SWEPT.as_bytes())]);
+    let counted = |options: &[&str]| {
+        let path = folder.path("events.jsonl");
+        let output = folder.run(&[&["--events", &path], options].concat());
+        assert_eq!(code(&output), Some(0), "{}{}", said(&output), errors(&output));
+        let events = fs::read_to_string(path).expect("the events");
+        let count = |kind: &str| events.lines().filter(|line| line.contains(&format!("\"event\":\"{kind}\""))).count();
+        (count("sweep_point"), count("apdu"))
+    };
+    let (points, apdus) = counted(&[]);
+    assert!(points > 50 && apdus == 0, "{points} points, {apdus} APDUs");
+    let (traced_points, traced) = counted(&["--trace"]);
+    assert_eq!(traced_points, points);
+    assert!(traced > 10 * points, "{traced} APDUs in {points} points");
+}
+
 /// A word of `--help` that does not work is a promise broken.
 #[test]
 fn the_help_names_nothing_that_is_not_there() {
@@ -255,6 +307,8 @@ given: { cards: [{ card: "${card}", as: it }] }
 steps:
   - tap: { amount: 60.00 EUR, terminal: restaurant, pin: wrong }
     expect: { outcome: not_paid }
+  - tap: { amount: 61.00 EUR, terminal: restaurant, pin: right }
+    expect: { outcome: approved }
   - apdu: { via: contactless, send: [ "00 A4 04 00 07 ${aid} 00", 80 A8 00 00 02 83 00 00, "${record}" ] }
   - history: it
   - tap: { amount: 60.00 EUR, terminal: restaurant, man_in_the_middle: ["${bend}"] }
@@ -300,6 +354,12 @@ fn no_output_shows_a_card_number_a_track_a_pin_or_a_key() {
         for secret in secrets() {
             assert!(!plain.to_uppercase().contains(&secret), "{secret} stands in {name}");
         }
+        let words = || text.split(|it: char| !it.is_alphanumeric());
+        for pin in pins() {
+            assert!(!words().any(|word| word == pin), "the PIN {pin} stands in {name}");
+            let ascii: String = pin.bytes().map(|digit| format!("{digit:02X}")).collect();
+            assert!(!plain.to_uppercase().contains(&ascii), "the PIN {pin} stands in {name} as {ascii}");
+        }
         // Tokens are made by the bank, in the ranges of their schemes: none of their other digits may follow.
         for (start, digits) in [("541333", 3), ("476173", 3), ("353431333333", 6), ("343736313733", 6)] {
             for (at, _) in plain.match_indices(start) {
@@ -316,17 +376,26 @@ fn no_output_shows_a_card_number_a_track_a_pin_or_a_key() {
 
 /// Numbers and keys of the card fixtures, as hex digits.
 fn secrets() -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/cards");
-    let mut secrets = vec![];
-    for entry in fs::read_dir(folder).expect("the card fixtures") {
-        let text = fs::read_to_string(entry.expect("an entry").path()).expect("text");
-        for line in text.lines() {
-            let Some((name, value)) = line.trim().split_once(": ") else { continue };
-            if matches!(name, "pan" | "ac" | "smi" | "smc") {
-                secrets.push(value.replace([' ', '"'], ""));
-            }
-        }
-    }
+    let secrets = of_all_cards(&["pan", "ac", "smi", "smc"]);
     assert!(secrets.len() >= 40, "{} secrets", secrets.len());
     secrets
+}
+
+/// PINs of the card fixtures.
+fn pins() -> Vec<String> {
+    let pins = of_all_cards(&["online_pin"]);
+    assert!(pins.len() >= 8, "{} PINs", pins.len());
+    pins
+}
+
+/// The values of these fields in the card fixtures.
+fn of_all_cards(fields: &[&str]) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/cards");
+    let mut values = vec![];
+    for entry in fs::read_dir(folder).expect("the card fixtures") {
+        let text = fs::read_to_string(entry.expect("an entry").path()).expect("text");
+        let named = text.lines().filter_map(|line| line.trim().split_once(": "));
+        values.extend(named.filter(|(name, _)| fields.contains(name)).map(|(_, value)| value.replace([' ', '"'], "")));
+    }
+    values
 }

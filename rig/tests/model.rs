@@ -19,7 +19,7 @@ use bandrig::phone::io::{Shown, UserAction};
 use bandrig::scenario::set_up::{Ground, world};
 use bandrig::station::embedded::{ActionFault, Strike, Tap, Where, World};
 use bandrig::station::fixtures::Fixtures;
-use bandrig::station::recorder::Recorder;
+use bandrig::station::recorder::{Detail, Recorder};
 use bandrig::terminal::io::{Outcome, Purchase};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -171,7 +171,7 @@ fn a_world() -> World {
         reaction: Duration::ZERO,
         epoch_unix_us: 1_767_268_800_000_000,
     };
-    world(ground, &Rng::new(1), Recorder::new(0, false))
+    world(ground, &Rng::new(1), Recorder::new(0, Detail::Verdicts))
 }
 
 impl System {

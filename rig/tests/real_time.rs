@@ -12,7 +12,7 @@ use bandrig::report::block::{Block, Page};
 use bandrig::report::event::{Kind, Verdict};
 use bandrig::report::summary::CaseResult;
 use bandrig::scenario::load::{self, Options};
-use bandrig::scenario::run::{self, Setting};
+use bandrig::scenario::run::{self, Keep, Setting};
 use bandrig::scenario::units;
 use bandrig::station::fixtures::Fixtures;
 use bandrig::station::live::Live;
@@ -59,7 +59,7 @@ fn every_case_that_needs_no_virtual_time_passes_in_real_time() {
                     station: Arc::new(Live::new(offer(), bench)),
                     sources: loaded.sources.clone(),
                     seed: 0,
-                    trace: false,
+                    keep: Keep::default(),
                     repeat_with: "cargo test --test real_time".into(),
                 };
                 loop {

@@ -8,7 +8,7 @@ use bandrig::report::block::{Block, Page};
 use bandrig::report::event::Verdict;
 use bandrig::report::summary::CaseResult;
 use bandrig::scenario::load::{self, Options};
-use bandrig::scenario::run::{self, Setting};
+use bandrig::scenario::run::{self, Keep, Setting};
 use bandrig::station::Embedded;
 use bandrig::station::fixtures::Fixtures;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         station: Arc::new(Embedded::default()),
         sources: loaded.sources,
         seed: 0,
-        trace: false,
+        keep: Keep::default(),
         repeat_with: "cargo run --release -- run --filter".to_owned(),
     });
     let trials = loaded.cases.into_iter().enumerate().map(|(at, case)| {

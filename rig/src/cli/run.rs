@@ -15,7 +15,7 @@ use crate::report::reporter::{ReportError, Reporter, Settings};
 use crate::report::text::counted;
 use crate::report::words::shell_word;
 use crate::scenario::file::Case;
-use crate::scenario::run::Setting;
+use crate::scenario::run::{Keep, Setting};
 use crate::scenario::select::Shard;
 use crate::scenario::suite::{self, Options, Progress};
 use crate::station::file::OpenError;
@@ -107,7 +107,7 @@ pub(super) fn run(run: &Run) -> u8 {
         station,
         sources: loaded.sources,
         seed: run.seed,
-        trace: run.trace,
+        keep: keep(run),
         repeat_with: repeat_with(run),
     };
     let indices: Vec<u32> = (0..u32::try_from(loaded.cases.len()).unwrap_or(u32::MAX)).collect();
@@ -123,6 +123,17 @@ pub(super) fn run(run: &Run) -> u8 {
         super::complain(&error.to_string());
         EXIT_STATION
     })
+}
+
+/// What somebody will read of the cases that pass.
+const fn keep(run: &Run) -> Keep {
+    if run.trace {
+        Keep::Points
+    } else if run.out.is_some() || run.events.is_some() || run.check_determinism {
+        Keep::Cases
+    } else {
+        Keep::Verdicts
+    }
 }
 
 /// The station of this name, or of this file.

@@ -387,7 +387,7 @@ mod tests {
             station: Arc::new(Lesser(without(&[Capability::CutPower]))),
             sources: loaded.sources.clone(),
             seed: 0,
-            trace: false,
+            keep: run::Keep::default(),
             repeat_with: String::new(),
         };
         let skipped = loaded("steps:\n  - cut_power\n");

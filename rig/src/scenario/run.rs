@@ -25,10 +25,11 @@ use super::step::{Step, Verb};
 use crate::link::fault as link_fault;
 use crate::report::event::{Event, Kind, Reason, Verdict};
 use crate::report::words;
+use crate::station::Capability;
 use crate::station::Station;
 use crate::station::embedded::{ActionFault, Points, Strike, Where};
 use crate::station::fixtures::Fixtures;
-use crate::station::recorder::Recorder;
+use crate::station::recorder::{Detail, Recorder};
 
 /// What a case is run with.
 #[derive(Clone, Debug)]
@@ -41,10 +42,22 @@ pub struct Setting {
     pub sources: Sources,
     /// The seed of the run; each case draws its own from it and its id.
     pub seed: u64,
-    /// Whether all exchanges are written down, or only what a report of a failure needs.
-    pub trace: bool,
+    /// What is written down of cases that pass.
+    pub keep: Keep,
     /// The words before the id in the command that repeats a case.
     pub repeat_with: String,
+}
+
+/// What is written down of cases that pass; of one that does not pass it is always every exchange up to its failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// That they passed: nobody reads more. The quickest.
+    #[default]
+    Verdicts,
+    /// Every exchange, but only the end of each point of a sweep.
+    Cases,
+    /// Every exchange of every point of a sweep, too.
+    Points,
 }
 
 /// What came of a case.
@@ -66,9 +79,12 @@ pub fn run(case: &Case, index: u32, setting: &Setting) -> Outcome {
     let mut verdict = Verdict::Passed;
     for round in 0..case.repeat.max(1) {
         let seed = seed_of(case, setting.seed, round);
-        let mut run = Run { case, setting, seed, simulated: Duration::ZERO };
+        let mut run = Run { case, setting, seed, detail: detail(case, setting), simulated: Duration::ZERO };
         let mut outcome = run.run(index);
         simulated += run.simulated;
+        if run.detail == Detail::Verdicts && matches!(outcome.1, Verdict::Failed | Verdict::Broken) {
+            outcome = run.once_more(index, outcome);
+        }
         verdict = outcome.1;
         if round > 0 {
             // One case has one start; a later round is told by its seed in the command that repeats it.
@@ -82,6 +98,16 @@ pub fn run(case: &Case, index: u32, setting: &Setting) -> Outcome {
         events.extend(outcome.0);
     }
     Outcome { events, verdict, simulated }
+}
+
+/// How much of a case is written down at first.
+fn detail(case: &Case, setting: &Setting) -> Detail {
+    match (setting.keep, &case.sweep) {
+        // Where time is the world's own, a failure does not come back by running the case again.
+        (Keep::Verdicts, _) if setting.station.offer().can(Capability::VirtualTime) => Detail::Verdicts,
+        (Keep::Verdicts | Keep::Cases, Some(_)) => Detail::Steps,
+        _ => Detail::Exchanges,
+    }
 }
 
 /// Two runs with one seed differ: the case is broken, whatever its verdict was.
@@ -108,6 +134,7 @@ struct Run<'a> {
     case: &'a Case,
     setting: &'a Setting,
     seed: u64,
+    detail: Detail,
     simulated: Duration,
 }
 
@@ -157,8 +184,24 @@ struct Swept {
 }
 
 impl Run<'_> {
+    /// The case again, for its failure to be told with everything that led to it. `first` stands when it passes this time.
+    fn once_more(&self, index: u32, mut first: (Vec<Event>, Verdict)) -> (Vec<Event>, Verdict) {
+        let detail = if self.case.sweep.is_some() { Detail::Steps } else { Detail::Exchanges };
+        let mut again = Run { detail, simulated: Duration::ZERO, ..*self };
+        let second = again.run(index);
+        if second.1 != Verdict::Passed {
+            return second;
+        }
+        if let Some(Event { kind: Kind::CaseFinished { reason: Some(reason), .. }, .. }) = first.0.last_mut() {
+            reason
+                .also
+                .push("the case passed when it was run again with the same seed, to write down its exchanges".into());
+        }
+        first
+    }
+
     fn run(&mut self, index: u32) -> (Vec<Event>, Verdict) {
-        let mut recorder = Recorder::new(index, self.setting.trace || self.case.sweep.is_none());
+        let mut recorder = Recorder::new(index, self.detail);
         recorder.note(band_sim::time::Instant::ZERO, self.started());
         if let Some(unmet) = needs::unmet(self.case, self.setting.station.offer()) {
             let trouble = Trouble {
@@ -290,15 +333,7 @@ impl Run<'_> {
         let struck = strikes.filter(|strikes| id == Some(strikes.during));
         let stage = &mut progress.stage;
         let now = stage.world.now();
-        stage.world.recorder().note(
-            now,
-            Kind::StepStarted {
-                step: name.to_owned(),
-                file: step.at.file.to_string(),
-                line: step.at.line,
-                text: step.text.clone(),
-            },
-        );
+        stage.world.recorder().step_started(now, name, step);
         let mut faults: Vec<ActionFault> = vec![];
         for fault in &step.faults {
             faults.push(stage.action_fault(fault).map_err(|broken| Trouble::broken(broken, step.at.clone()))?);
@@ -317,11 +352,7 @@ impl Run<'_> {
         // Under a fault of the sweep the step may end either way; what must hold is what the following steps say.
         let mismatches = if struck.is_some() { vec![] } else { matcher::compare(step, &got) };
         let now = stage.world.now();
-        let shown = stage.world.recorder().masked(&got);
-        stage
-            .world
-            .recorder()
-            .note(now, Kind::StepFinished { step: name.to_owned(), ok: mismatches.is_empty(), got: shown });
+        stage.world.recorder().step_finished(now, name, mismatches.is_empty(), &got);
         let unpaid = got.outcome.is_some_and(|outcome| outcome != OutcomeExpect::Approved);
         if let (Some(id), None, false) = (id, got.refused, unpaid) {
             progress.succeeded.insert(id.to_owned());
@@ -384,17 +415,22 @@ impl Run<'_> {
         for (point, (named, fault)) in faults.iter().enumerate() {
             let strikes = Strikes { during, fault };
             let mut attempt = progress.fork()?;
-            let (trouble, also) = self.play(&mut attempt, at, Some(strikes));
+            // A try tells all or nothing.
+            let detail = if self.detail == Detail::Exchanges { Detail::Exchanges } else { Detail::Verdicts };
+            attempt.stage.world.recorder().begin_try(detail);
+            let (trouble, _) = self.play(&mut attempt, at, Some(strikes));
             let now = attempt.stage.world.now();
             let kind = Kind::SweepPoint { point: point as u32, of, fault: named.clone(), ok: trouble.is_none() };
             if trouble.is_some() {
                 // Once more with everything written down: the same seed gives the same run.
                 let mut traced = progress.fork()?;
                 traced.stage.world.recorder().switch_on();
-                let _ = self.play(&mut traced, at, Some(strikes));
+                let (traced_trouble, also) = self.play(&mut traced, at, Some(strikes));
                 traced.stage.world.recorder().note(now, kind);
+                let trouble = traced_trouble.or(trouble);
                 return Ok(Swept { progress: traced, trouble, also, fault: Some(named.clone()) });
             }
+            told.stage.world.recorder().append(attempt.stage.world.recorder());
             told.stage.world.recorder().note(now, kind);
         }
         Ok(Swept { progress: told, trouble: None, also: vec![], fault: None })

@@ -1,7 +1,7 @@
 //! What is written down while a world runs: events for the reports, and the last exchanges for the report of a failure.
 //!
-//! A recorder that is switched off costs next to nothing; a sweep runs its thousands of points that way and repeats only the one
-//! that fails with the recorder on.
+//! Most of a run is never read: [`Detail`] says how much is kept. What fails is run once more with everything written down, as the
+//! same seed gives the same run.
 
 use band_sim::band::{BandEvent, Display};
 use band_sim::time::Instant;
@@ -19,6 +19,7 @@ use crate::mask::{Masker, Secret};
 use crate::phone::io::{Notice, Shown};
 use crate::report::event::{AttOp, Event, Kind, Via};
 use crate::report::words;
+use crate::scenario::step::Step;
 use crate::terminal::io::Note;
 
 /// How many exchanges the report of a failure shows.
@@ -27,11 +28,23 @@ const LAST_EXCHANGES: usize = 12;
 /// The longest APDU that is followed; longer ones are shown as fragments only.
 const MOST_APDU_BYTES: usize = 4096;
 
+/// How much is written down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// How the case and each point of its sweep ended; no secret is learnt, as nothing is shown that could hold one.
+    #[default]
+    Verdicts,
+    /// Its steps and what came of them, too.
+    Steps,
+    /// Every exchange, too.
+    Exchanges,
+}
+
 /// Writes down what happens in one case.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
     case: u32,
-    on: bool,
+    detail: Detail,
     events: Vec<Event>,
     channel: Channel,
     contactless_command: Option<Vec<u8>>,
@@ -49,15 +62,28 @@ struct Channel {
 }
 
 impl Recorder {
-    /// A recorder for the case at this place in file order; `on` = exchanges are written down from the start.
+    /// A recorder for the case at this place in file order.
     #[must_use]
-    pub fn new(case: u32, on: bool) -> Self {
-        Self { case, on, ..Self::default() }
+    pub fn new(case: u32, detail: Detail) -> Self {
+        Self { case, detail, ..Self::default() }
     }
 
-    /// From now on exchanges are written down.
-    pub const fn switch_on(&mut self) {
-        self.on = true;
+    /// From now on every exchange is written down. Not for a recorder of verdicts: it knows no secret that it must hide.
+    pub fn switch_on(&mut self) {
+        if self.detail == Detail::Steps {
+            self.detail = Detail::Exchanges;
+        }
+    }
+
+    /// This recorder from now on is that of one try out of many: it has told nothing yet, and in `detail` only what follows.
+    pub fn begin_try(&mut self, detail: Detail) {
+        self.events.clear();
+        self.detail = detail;
+    }
+
+    /// Tells what a try has told.
+    pub fn append(&mut self, of_a_try: &mut Self) {
+        self.events.append(&mut of_a_try.events);
     }
 
     /// How the NFC channel is framed, so that whole APDUs can be shown.
@@ -67,6 +93,9 @@ impl Recorder {
 
     /// What must never be shown in full: every number and key that the cloud knows. Called again, it learns what is new.
     pub fn hide(&mut self, cloud: &Cloud) {
+        if self.detail == Detail::Verdicts {
+            return;
+        }
         cloud.secrets(self.tokens_hidden).iter().for_each(|secret| self.masker.learn(secret));
         self.tokens_hidden = cloud.tokens_made();
     }
@@ -81,8 +110,35 @@ impl Recorder {
         self.events.push(Event { case: self.case, at_us: now.as_micros(), kind });
     }
 
+    /// Whether it is written down what comes of each step.
+    #[must_use]
+    pub fn tells_steps(&self) -> bool {
+        self.detail >= Detail::Steps
+    }
+
+    /// A step starts.
+    pub fn step_started(&mut self, now: Instant, name: &str, step: &Step) {
+        if self.tells_steps() {
+            let kind = Kind::StepStarted {
+                step: name.to_owned(),
+                file: step.at.file.to_string(),
+                line: step.at.line,
+                text: step.text.clone(),
+            };
+            self.note(now, kind);
+        }
+    }
+
+    /// A step has ended; `ok` when it came out as expected.
+    pub fn step_finished(&mut self, now: Instant, name: &str, ok: bool, got: &impl Serialize) {
+        if self.tells_steps() {
+            let got = self.masked(got);
+            self.note(now, Kind::StepFinished { step: name.to_owned(), ok, got });
+        }
+    }
+
     /// A value for the report, with everything secret in it masked.
-    pub fn masked(&self, value: &impl Serialize) -> serde_json::Value {
+    fn masked(&self, value: &impl Serialize) -> serde_json::Value {
         let mut value = serde_json::to_value(value).unwrap_or_default();
         self.masker.json(&mut value);
         value
@@ -101,7 +157,7 @@ impl Recorder {
     }
 
     fn trace(&mut self, now: Instant, kind: impl FnOnce(&Masker) -> Kind) {
-        if self.on {
+        if self.detail == Detail::Exchanges {
             let kind = kind(&self.masker);
             self.note(now, kind);
         }
@@ -109,7 +165,7 @@ impl Recorder {
 
     /// One ATT operation.
     pub fn att(&mut self, now: Instant, att: &Att) {
-        if !self.on {
+        if self.detail != Detail::Exchanges {
             return;
         }
         let name = att.characteristic.map(|id| id.characteristic.to_string()).unwrap_or_default();
@@ -147,7 +203,7 @@ impl Recorder {
 
     /// The terminal sends a command.
     pub fn contactless_command(&mut self, command: &[u8]) {
-        if self.on {
+        if self.detail == Detail::Exchanges {
             self.contactless_command = Some(command.to_vec());
         }
     }
@@ -169,6 +225,9 @@ impl Recorder {
 
     /// An online authorisation.
     pub fn authorisation(&mut self, now: Instant, request: &Authorisation, reply: &AuthorisationReply) {
+        if self.detail != Detail::Exchanges {
+            return;
+        }
         let mut bank = |text: String| {
             self.trace(now, |masker| Kind::Terminal { step: "bank".into(), text: masker.text(&text).into_owned() });
         };
