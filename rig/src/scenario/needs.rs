@@ -50,7 +50,11 @@ fn needs(case: &Case) -> Vec<Need<'_>> {
     }
     for step in case.steps.iter().chain(&case.finally) {
         for capability in needs_of_verb(&step.verb).into_iter().chain(needs_of_expect(step)) {
-            needs.push(Need { capability, for_what: step.text.clone(), at: &step.at });
+            let for_what = match capability {
+                Capability::AnyBytes => format!("no PC/SC reader passes this on: {}", step.text),
+                _ => step.text.clone(),
+            };
+            needs.push(Need { capability, for_what, at: &step.at });
         }
         if let Some(fault) = step.faults.first() {
             let for_what = format!("{} in `{}`", fault_word(fault), step.text);
@@ -76,13 +80,22 @@ fn needs_of_given<'a>(given: &'a Given, title: &'a Span) -> Vec<Need<'a>> {
     if given.band_settings != file::BandSettings::default() {
         need(Capability::NewBand, "the band has settings of the case", title);
     }
-    if given.link != LinkSettings::default() {
+    if sets_links(&given.link) {
         need(Capability::LinkSettings, "the links have settings of the case", title);
     }
     if let Some(card) = given.cards.first() {
         need(Capability::Cloud, "cards are in the band before the first step", &card.card.span);
     }
     needs
+}
+
+/// Whether the links are to be other than they are where nothing simulates them. A cloud that answers at once is what every station
+/// has, as the cloud is in its process: that the network takes no time is a setting for those that simulate one.
+fn sets_links(link: &LinkSettings) -> bool {
+    let LinkSettings { latency, cloud_latency, mtu } = link;
+    // Measured in any settings, nothing is nothing.
+    let at_once = |of: &DurationExpr| of.evaluate(Setting::default_value).is_some_and(|time| time.is_zero());
+    latency.is_some() || mtu.is_some() || cloud_latency.as_ref().is_some_and(|latency| !at_once(&latency.value))
 }
 
 fn needs_of_verb(verb: &Verb) -> Vec<Capability> {
@@ -111,9 +124,11 @@ fn needs_of_verb(verb: &Verb) -> Vec<Capability> {
         Verb::CutPower(_) | Verb::RestorePower(_) => vec![C::CutPower],
         Verb::Press(_) => vec![C::PressKeys],
         Verb::Apdu(it) => {
-            let way = (it.via.value == Via::Contactless).then_some(C::Contactless);
+            let in_field = it.via.value == Via::Contactless;
+            let way = in_field.then_some(C::Contactless);
+            let bare = (in_field && it.send.value.0.iter().any(|apdu| !passes_a_reader(apdu))).then_some(C::AnyBytes);
             let harm = it.send.value.0.iter().any(|apdu| !is_harmless(apdu)).then_some(C::Hostile);
-            way.into_iter().chain(harm).collect()
+            way.into_iter().chain(bare).chain(harm).collect()
         }
         Verb::Write(_) => vec![C::Hostile],
         Verb::Check(it) if looks_inside(it) => vec![C::Cloud, C::LookInside],
@@ -158,6 +173,11 @@ const fn looks_inside(check: &step::Check) -> bool {
 /// Whether an APDU only looks: SELECT, READ RECORD, GET RESPONSE, GET DATA, GET STATUS (ISO 7816-4, GPCS 11).
 fn is_harmless(apdu: &[u8]) -> bool {
     matches!(apdu, [_, 0xA4 | 0xB2 | 0xC0 | 0xCA | 0xF2, ..])
+}
+
+/// Whether a PC/SC reader passes it on to the card: a whole header, and not of the class that is the reader's own.
+fn passes_a_reader(apdu: &[u8]) -> bool {
+    matches!(apdu, [class, _, _, _, ..] if *class != 0xFF)
 }
 
 const fn fault_word(fault: &Fault) -> &'static str {
@@ -320,6 +340,10 @@ mod tests {
             ("steps:\n  - refresh:\n    expect: { unchanged: true }\n", C::SeeMemory),
             ("steps:\n  - refresh:\n    faults: [ { drop: to_band 1 } ]\n", C::InjectFaults),
             ("steps:\n  - apdu: { via: nfc_channel, send: \"80 E4 00 00 00\" }\n", C::Hostile),
+            ("steps:\n  - apdu: { via: contactless, send: \"FF A4 04 00\" }\n", C::AnyBytes),
+            ("steps:\n  - apdu: { via: contactless, send: \"\" }\n", C::AnyBytes),
+            ("given: { link: { mtu: 247 } }\nsteps:\n  - refresh\n", C::LinkSettings),
+            ("given: { link: { cloud_latency: 1s } }\nsteps:\n  - refresh\n", C::LinkSettings),
             ("given: { link: { latency: 1ms } }\nsteps:\n  - refresh\n", C::LinkSettings),
             ("given: { date: \"2026-03-01T09:00:00Z\" }\nsteps:\n  - refresh\n", C::SetsClock),
             ("given: { band_settings: { factory_reset_wipes_cards: true } }\nsteps:\n  - refresh\n", C::NewBand),
@@ -329,6 +353,10 @@ mod tests {
             assert!(said.starts_with(&format!("the station `bench` has no {needed}: ")), "{said}");
         }
         assert_eq!(words("steps:\n  - apdu: { via: nfc_channel, send: \"00 A4 04 00 00\" }\n", &[C::Hostile]), None);
+        assert_eq!(words("steps:\n  - apdu: { via: contactless, send: \"00 A4 04 00\" }\n", &[C::AnyBytes]), None);
+        assert_eq!(words("steps:\n  - apdu: { via: nfc_channel, send: \"FF A4\" }\n", &[C::AnyBytes]), None);
+        let at_once = "given: { link: { cloud_latency: 0s } }\nsteps:\n  - refresh\n";
+        assert_eq!(words(at_once, &[C::LinkSettings]), None);
     }
 
     #[test]

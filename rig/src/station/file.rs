@@ -271,7 +271,7 @@ fn plugged(_: String, _: String, _: PlugPlace) -> Result<Arc<dyn Station>, Strin
 )]
 fn offer(name: String, file: &StationFile) -> Offer {
     use Capability as C;
-    let never = [C::VirtualTime, C::InjectFaults, C::Sweep, C::LinkSettings];
+    let never = [C::VirtualTime, C::InjectFaults, C::Sweep, C::LinkSettings, C::AnyBytes];
     let can = match file.band {
         BandPlace::Real => [C::Contactless, C::PressKeys, C::Reach, C::Linked].as_slice(),
         _ => C::ALL.as_slice(),
@@ -440,6 +440,7 @@ mod tests {
         let simulated = offer("virtual".into(), &read("band: simulated\nsettings: { code_valid_for: 4s }").unwrap());
         assert!(simulated.can(Capability::Cloud) && !simulated.can(Capability::VirtualTime));
         assert!(!simulated.can(Capability::Contactless), "it has no reader");
+        assert!(!simulated.can(Capability::AnyBytes), "it would be a PC/SC reader");
         assert_eq!(simulated.settings, BTreeMap::from([(Setting::CodeValidFor, Duration::from_secs(4))]));
     }
 

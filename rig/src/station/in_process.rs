@@ -27,10 +27,11 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// The same, its taps carried by something real.
+    /// The same, its taps carried by something real, which carries commands only.
     #[must_use]
     pub fn with_carrier(name: String, carrier: Arc<dyn Carrier>) -> Self {
-        let Self { offer, .. } = Self::default();
+        let Self { mut offer, .. } = Self::default();
+        offer.can.remove(&Capability::AnyBytes);
         Self { offer: Offer { name, ..offer }, carrier: Some(carrier) }
     }
 }

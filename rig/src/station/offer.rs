@@ -41,6 +41,9 @@ pub enum Capability {
     Reach,
     /// There is a reader to hold the band to.
     Contactless,
+    /// Any bytes can be sent in the field. A PC/SC reader passes nothing on that is shorter than a header, and takes class FF for itself
+    /// (PC/SC part 3, 3.2.2).
+    AnyBytes,
     /// The band's own list of cards, its applets and its pairing can be looked at from inside.
     LookInside,
     /// A digest of the band's memories can be taken.
@@ -51,7 +54,7 @@ pub enum Capability {
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::VirtualTime,
         Self::SetsClock,
         Self::Cloud,
@@ -65,6 +68,7 @@ impl Capability {
         Self::CutPower,
         Self::Reach,
         Self::Contactless,
+        Self::AnyBytes,
         Self::LookInside,
         Self::SeeMemory,
         Self::Hostile,
@@ -87,6 +91,7 @@ impl Capability {
             Self::CutPower => "cut_power",
             Self::Reach => "reach",
             Self::Contactless => "contactless",
+            Self::AnyBytes => "any_bytes",
             Self::LookInside => "look_inside",
             Self::SeeMemory => "see_memory",
             Self::Hostile => "hostile",
