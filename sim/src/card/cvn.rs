@@ -339,6 +339,8 @@ mod tests {
         assert_eq!(a.expose(), &block("73AD54688CEF2934B0979857E3C719F1"));
         let b = crypto::icc_master_key_option_b(&issuer_key, "12345678901234567", 1).unwrap();
         assert_eq!(b.expose(), &block("AD406D7F6D7570916D75E5DCAB8CF737"));
+        let session = crypto::common_session_key(&issuer_key, block("001C000000000000"));
+        assert_eq!(session.expose(), &block("E9FB384AF807B940FEDCEA613461B0C4"));
         let sm = crypto::visa_sm_session_key(&issuer_key, ATC);
         assert_eq!(sm.expose(), &block("0123456789ABCDF2FEDCBA987654CDF2"));
         assert!(crypto::icc_master_key_option_a(&issuer_key, "12x4", 0).is_none());
@@ -361,7 +363,7 @@ mod tests {
     fn the_vectors_of_an_independent_implementation_agree() {
         let file: Value = serde_json::from_str(include_str!("../../../fixtures/emv-vectors.json")).unwrap();
         let vectors = file["vectors"].as_array().unwrap();
-        assert!(!vectors.is_empty());
+        assert_eq!(vectors.len(), 8);
         for vector in vectors {
             let text = |name: &str| vector[name].as_str().unwrap();
             let psn = u8::from_str_radix(text("psn"), 16).unwrap();
