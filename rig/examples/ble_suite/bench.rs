@@ -13,7 +13,7 @@ use bandrig::cloud::bank::BankSettings;
 use bandrig::cloud::scp03_host::{AesKey, IsdKeys};
 use bandrig::cloud::unit::UnitRecord;
 use bandrig::cloud::{Cloud, CloudConfig};
-use bandrig::link::ble::{Ble, BleError};
+use bandrig::link::ble::{Ble, BleError, HangUp};
 use bandrig::phone::io::{Input, LinkCommand, Output, Shown, UserAction};
 use bandrig::phone::{Phone, PhoneConfig};
 use bandrig::station::fixtures::Fixtures;
@@ -34,11 +34,13 @@ pub struct Bench {
     /// Time spent waiting for the link.
     waited: Duration,
     commands: usize,
+    /// The link is dropped instead of sending the command of this number.
+    drop_at: Option<usize>,
 }
 
 impl Bench {
     /// A phone that knows the band's key, and a cloud that knows its secure element.
-    pub fn new(cli: &Cli, seed: u64) -> Result<Self, BleError> {
+    pub fn new(cli: &Cli, seed: u64, hang_up: HangUp) -> Result<Self, BleError> {
         let fixtures = Fixtures::load(&cli.fixtures).expect("the fixtures");
         let started = Instant::now();
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -60,9 +62,16 @@ impl Bench {
             };
             Cloud::new(config, Rng::new(seed).fork("cloud"))
         };
-        let ble = Ble::open(cli.config())?;
-        let mut bench =
-            Self { phone: phone(), cloud: cloud(Vec::new()), ble, started, waited: Duration::ZERO, commands: 0 };
+        let ble = Ble::open(cli.config(&cli.adapter, hang_up))?;
+        let mut bench = Self {
+            phone: phone(),
+            cloud: cloud(Vec::new()),
+            ble,
+            started,
+            waited: Duration::ZERO,
+            commands: 0,
+            drop_at: None,
+        };
         let unit = bench.unit(&fixtures.profiles[PROFILE])?;
         bench.ble.send(LinkCommand::Disconnect);
         bench.listen(Instant::now() + Duration::from_secs(5));
@@ -133,7 +142,14 @@ impl Bench {
 
     fn send(&mut self, command: LinkCommand) {
         self.commands += 1;
+        let command = if self.drop_at == Some(self.commands) { LinkCommand::Disconnect } else { command };
         self.ble.send(command);
+    }
+
+    /// Counts from here; the link is dropped instead of sending the command of this number, once.
+    pub fn drop_at(&mut self, command: Option<usize>) {
+        self.commands = 0;
+        self.drop_at = command;
     }
 
     pub fn sign_in_and_link(&mut self) -> Result<Shown, Refusal> {
@@ -160,7 +176,7 @@ impl Bench {
 }
 
 pub fn add_card(cli: &Cli, checks: &mut Checks) -> Result<(), BleError> {
-    let mut bench = Bench::new(cli, 1)?;
+    let mut bench = Bench::new(cli, 1, HangUp::default())?;
     let linked = bench.sign_in_and_link();
     checks.check("the band is linked", linked.is_ok(), &(&linked, bench.trouble()));
     let identity = bench.act(UserAction::ReadIdentity);

@@ -1,16 +1,21 @@
-//! A phone over real BlueZ against a band that is served over real BlueZ. Run by `rig/tests/foreign/guest.sh`, where two linked virtual controllers, bluetoothd and `band --ble` are up.
+//! A phone over real BlueZ against a band that is served over real BlueZ: adding a card, being hostile. Run by
+//! `rig/tests/foreign/guest.sh`, where linked virtual controllers, bluetoothd and `band --ble` are up.
 //!
 //! Prints a line per check, `ok` or `FAILED`, and ends with 1 when one has failed, with 3 when the world was in the way.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use band_sim::edge::bluez::BluezError;
 use band_sim::wire::frame::auth::AuthKey;
 use band_sim::wire::hex::Hex;
 use bandrig::link::ble::{BleError, Config, Deadlines, HangUp, Target};
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod echo;
+mod hostile;
+mod raw;
 
 #[derive(Parser)]
 struct Cli {
@@ -23,6 +28,9 @@ struct Cli {
     /// The band's key.
     #[arg(long, default_value = "30313233343536373839404142434445")]
     key: Hex,
+    /// Process of the band, whose memory is measured.
+    #[arg(long)]
+    pid: Option<u32>,
     #[arg(long, default_value = "fixtures")]
     fixtures: PathBuf,
     #[command(subcommand)]
@@ -33,6 +41,26 @@ struct Cli {
 enum What {
     /// Link the band, add a card, activate it, look at it, remove it.
     AddCard,
+    /// Everything a phone should not do.
+    Hostile {
+        /// Another phone's adapter.
+        #[arg(long, default_value = "hci2")]
+        second: String,
+        /// Address of a device that the other phone connects before the band.
+        #[arg(long, default_value = "00:AA:01:03:00:03")]
+        other: String,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many commands are thrown at the band.
+        #[arg(long, default_value_t = 5_000)]
+        writes: usize,
+    },
+    /// A bare echo server.
+    Echo {
+        adapter: String,
+        #[arg(long)]
+        advertise: bool,
+    },
 }
 
 /// What the checks have come to.
@@ -53,11 +81,15 @@ impl Checks {
 }
 
 impl Cli {
-    fn config(&self) -> Config {
-        let bytes = self.address.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect::<Vec<_>>();
+    fn config(&self, adapter: &str, hang_up: HangUp) -> Config {
+        Self::config_for(&self.address, adapter, hang_up)
+    }
+
+    fn config_for(address: &str, adapter: &str, hang_up: HangUp) -> Config {
+        let bytes = address.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect::<Vec<_>>();
         let address = bytes.try_into().ok();
         let band = Target { address, name: None, service: None };
-        Config { adapter: self.adapter.clone(), band, deadlines: Deadlines::default(), hang_up: HangUp::default() }
+        Config { adapter: adapter.to_owned(), band, deadlines: Deadlines::default(), hang_up }
     }
 
     fn key(&self) -> AuthKey {
@@ -68,8 +100,12 @@ impl Cli {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut checks = Checks::default();
-    let done = match cli.what {
+    let done = match &cli.what {
         What::AddCard => bench::add_card(&cli, &mut checks),
+        What::Hostile { second, other, seed, writes } => {
+            hostile::run(&cli, (second, other), *seed, *writes, &mut checks)
+        }
+        What::Echo { adapter, advertise } => return echo::serve(adapter, *advertise),
     };
     match done {
         Ok(()) if checks.failed == 0 => ExitCode::SUCCESS,
@@ -84,7 +120,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// The error of a link that did not do what it must, when it has not named one itself.
+/// The error of a link that did not do what it must; when it has not named one itself, the world had better say what was in its way.
 fn broken(trouble: Option<BleError>) -> BleError {
-    trouble.unwrap_or(BleError::EventsLost)
+    let gone = || BluezError::Refused { what: "keep the link", why: "it ended without a reason".into() };
+    trouble.unwrap_or_else(|| gone().into())
 }

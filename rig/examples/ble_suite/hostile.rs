@@ -1,0 +1,280 @@
+//! What no phone should do, over real BlueZ: the band stays alive, says what its profile says, and the next good phone is served.
+
+use std::time::{Duration, Instant};
+
+use band_sim::rng::Rng;
+use band_sim::wire::gatt::{AttError, CharacteristicId, Gate, Property};
+use bandrig::link::ble::{Ble, BleError, HangUp};
+use bandrig::phone::io::{LinkCommand, LinkEvent, UserAction};
+use bandrig::station::fixtures::Fixtures;
+
+use crate::bench::Bench;
+use crate::raw::Raw;
+use crate::{Checks, Cli};
+
+/// Empty, the shortest, around one fragment, around one packet, the longest.
+const LENGTHS: [usize; 11] = [0, 1, 2, 3, 19, 20, 21, 22, 244, 509, 512];
+/// No command of the band begins with it.
+const NO_COMMAND: u8 = 0xEE;
+const SELECT_NOTHING: &[u8] = &[0x00, 0xA4, 0x04, 0x00, 0x01, 0xFF];
+/// What is in flight at most; a band's radio holds no more either.
+const BURST: usize = 100;
+/// How often each characteristic is subscribed and left.
+const STORM: usize = 60;
+const DISCONNECTS: usize = 10;
+/// What the band may grow by, KiB: pages of its allocator, no more.
+const MAX_GROWTH_KIB: u64 = 1_024;
+
+/// Commands that no band knows, at the NFC channel once it is open.
+const BAD_FRAMES: [&[u8]; 6] = [
+    &[],
+    &[0x7F],
+    &[0x00, 0x01],
+    &[0x03],
+    &[0x03, 0x00, 0xA4, 0x10, 0x00],
+    &[0x05, 0x00, 0xA4, 0x04, 0x00, 0x04, 0x00],
+];
+/// Transfers that cannot be understood: no header, another opcode, out of order, an unknown type.
+const BAD_CHUNKS: [&[u8]; 5] =
+    [&[], &[0x00], &[0x01, 0xC2, 0x00, 0x01], &[0x00, 0x82, 0x05, 0x01], &[0x00, 0xCF, 0x00, 0x01]];
+
+pub fn run(cli: &Cli, second: (&str, &str), seed: u64, writes: usize, checks: &mut Checks) -> Result<(), BleError> {
+    let mut raw = Raw::new(Ble::open(cli.config(&cli.adapter, HangUp::RadioOff))?);
+    let mut rng = Rng::new(seed);
+    let mut phase = Phase { cli, began: Instant::now() };
+    lengths(cli, &mut raw, checks)?;
+    phase.ends("all lengths");
+    // All the band will ever do at once has been done once: from here on it has no reason to grow.
+    bursts(cli, &mut raw, &mut rng, writes / 10, checks)?;
+    let before = memory_kib(cli);
+    phase.ends("the first bursts");
+    bursts(cli, &mut raw, &mut rng, writes - writes / 10, checks)?;
+    phase.ends("bursts");
+    storm(cli, &mut raw, checks)?;
+    phase.ends("subscriptions");
+    bad_frames(cli, &mut raw, checks)?;
+    phase.ends("wrong frames");
+    second_phone(cli, &mut raw, second, checks)?;
+    raw.disconnect();
+    drop(raw);
+    phase.ends("a second phone");
+    disconnects(cli, &mut rng, checks)?;
+    phase.ends("disconnects");
+    if let (Some(before), Some(after)) = (before, memory_kib(cli)) {
+        checks.check(
+            &format!("the band's memory is flat: {before} KiB before, {after} KiB after"),
+            after <= before + MAX_GROWTH_KIB,
+            &(before, after),
+        );
+    }
+    Ok(())
+}
+
+/// A part of the suite, for its line.
+struct Phase<'a> {
+    cli: &'a Cli,
+    began: Instant,
+}
+
+impl Phase<'_> {
+    fn ends(&mut self, what: &str) {
+        let memory = memory_kib(self.cli).map_or_else(String::new, |kib| format!(", the band has {kib} KiB"));
+        println!("        {what}: {:.1?}{memory}", self.began.elapsed());
+        self.began = Instant::now();
+    }
+}
+
+/// All lengths to all that can be written, before and after authentication.
+fn lengths(cli: &Cli, raw: &mut Raw, checks: &mut Checks) -> Result<(), BleError> {
+    let fixtures = Fixtures::load(&cli.fixtures).expect("the fixtures");
+    let gatt = &fixtures.profiles["mi-smart-band-4-nfc"].gatt;
+    let mut wrong = Vec::new();
+    let mut writes = 0;
+    for authenticated in [false, true] {
+        for (service, found) in gatt.characteristics() {
+            let with_response = found.has(Property::Write);
+            if !with_response && !found.has(Property::WriteWithoutResponse) {
+                continue;
+            }
+            if !raw.connected {
+                raw.connect()?;
+                if authenticated && !raw.authenticate(&cli.key()) {
+                    wrong.push(("authentication".to_owned(), 0, None));
+                }
+            }
+            let id = CharacteristicId::new(service.uuid, found.uuid);
+            for length in LENGTHS {
+                writes += 1;
+                let value = vec![NO_COMMAND; length];
+                if !with_response {
+                    raw.command(id, &value);
+                    continue;
+                }
+                let result = raw.write(id, value);
+                let gate_shut = match found.write.value {
+                    Gate::Open => false,
+                    Gate::AfterAuthentication => !authenticated,
+                    Gate::Never => true,
+                };
+                let is_as_profile_says = match result {
+                    Some(Ok(())) => !gate_shut,
+                    Some(Err(AttError::WriteNotPermitted)) => gate_shut,
+                    // A value is understood before it is weighed: of a wrong length, or, as BlueZ tells it, not allowed.
+                    Some(Err(AttError::InvalidLength)) => true,
+                    Some(Err(AttError::Other(0x80))) => !gate_shut,
+                    _ => false,
+                };
+                if !is_as_profile_says {
+                    wrong.push((id.to_string(), length, result));
+                }
+            }
+            let alive = raw.read(CharacteristicId::BATTERY);
+            if !matches!(alive, Some(Ok(_))) {
+                wrong.push((format!("battery after {id}"), 0, None));
+            }
+        }
+        raw.disconnect();
+    }
+    checks.check(&format!("{writes} writes of all lengths end as the profile says"), wrong.is_empty(), &wrong);
+    Ok(())
+}
+
+/// Many writes, at most a hundred in flight.
+fn bursts(cli: &Cli, raw: &mut Raw, rng: &mut Rng, writes: usize, checks: &mut Checks) -> Result<(), BleError> {
+    let targets = [CharacteristicId::NFC_CHANNEL, CharacteristicId::CHUNKED, CharacteristicId::AUTH];
+    let bursts = writes / BURST;
+    let (mut alive, mut links) = (0, 0);
+    for burst in 0..bursts {
+        if !raw.connected {
+            raw.connect()?;
+            links += 1;
+            let _ = raw.authenticate(&cli.key());
+        }
+        for _ in 0..BURST {
+            let length = 1 + rng.next_u64() as usize % 20;
+            let mut value = (0..length).map(|_| rng.next_u64() as u8).collect::<Vec<_>>();
+            // Nothing that would reset or pair by chance.
+            value[0] |= 0x40;
+            raw.command(targets[burst % targets.len()], &value);
+        }
+        alive += usize::from(matches!(raw.read(CharacteristicId::BATTERY), Some(Ok(_))));
+    }
+    raw.disconnect();
+    let done = alive == bursts && links == 1;
+    checks.check(&format!("{writes} writes in bursts of {BURST}, over one link"), done, &(alive, links));
+    Ok(())
+}
+
+/// Characteristics that are subscribed and left as fast as BlueZ does it.
+fn storm(cli: &Cli, raw: &mut Raw, checks: &mut Checks) -> Result<(), BleError> {
+    raw.connect()?;
+    let ids = [CharacteristicId::NFC_CHANNEL, CharacteristicId::AUTH, CharacteristicId::BATTERY];
+    let stormed = crate::raw::storm(cli, &ids, STORM);
+    let good = matches!(stormed, Ok(done) if done >= STORM);
+    checks.check("characteristics are subscribed and left over and over", good, &stormed);
+    let ready = raw.authenticate(&cli.key()) && raw.subscribe(CharacteristicId::NFC_CHANNEL) && raw.open_channel();
+    let answer = raw.exchange(SELECT_NOTHING);
+    let good = ready && matches!(answer.as_deref(), Some([0x83, .., 2, 0]));
+    checks.check("after that each answer comes", good, &answer);
+    // What is read now comes after anything that might have been notified twice.
+    raw.ble.send(LinkCommand::Read { characteristic: CharacteristicId::BATTERY });
+    let next = raw.event(Duration::from_secs(20), |_| true);
+    let once = matches!(next, Some(LinkEvent::ReadDone { .. }));
+    checks.check("and comes once", once, &next);
+    raw.disconnect();
+    Ok(())
+}
+
+/// Wrong opcodes and lengths on the NFC channel and in transfers, each refused in the protocol's words.
+fn bad_frames(cli: &Cli, raw: &mut Raw, checks: &mut Checks) -> Result<(), BleError> {
+    raw.connect()?;
+    let ready = raw.authenticate(&cli.key())
+        && raw.subscribe(CharacteristicId::NFC_CHANNEL)
+        && raw.subscribe(CharacteristicId::CHUNKED);
+    checks.check("a client authenticates after that", ready, &raw.ble.trouble());
+    let mut wrong = Vec::new();
+    for bad in BAD_FRAMES {
+        let opened = raw.open_channel();
+        raw.command(CharacteristicId::NFC_CHANNEL, bad);
+        let answer = raw.notified(CharacteristicId::NFC_CHANNEL, Duration::from_secs(20));
+        if !opened || !matches!(answer.as_deref(), Some([0x82, 1..=0xFF])) {
+            wrong.push((bad, answer));
+        }
+    }
+    checks.check("wrong frames close the NFC channel with a status", wrong.is_empty(), &wrong);
+    let mut wrong = Vec::new();
+    for bad in BAD_CHUNKS {
+        raw.command(CharacteristicId::CHUNKED, bad);
+        let answer = raw.notified(CharacteristicId::CHUNKED, Duration::from_secs(20));
+        if !matches!(answer.as_deref(), Some([0x10, 0x00, _, 2..=0xFF, ..])) {
+            wrong.push((bad, answer));
+        }
+    }
+    checks.check("wrong transfers are acknowledged as failed", wrong.is_empty(), &wrong);
+    let opened = raw.open_channel();
+    let answer = raw.exchange(SELECT_NOTHING);
+    let good = opened && matches!(answer.as_deref(), Some([0x83, .., 2, 0]));
+    checks.check("a good exchange works after that", good, &answer);
+    Ok(())
+}
+
+/// The first phone is connected and has the channel open.
+fn second_phone(cli: &Cli, raw: &mut Raw, (adapter, other): (&str, &str), checks: &mut Checks) -> Result<(), BleError> {
+    // btvirt hands what a link carries on under the sender's number of the link, which may be that of another link at the receiver.
+    // The band's first link and the second phone's first link both have the first number; so this takes it.
+    let mut first = Raw::new(Ble::open(Cli::config_for(other, adapter, HangUp::default()))?);
+    first.connect()?;
+    let mut config = cli.config(adapter, HangUp::default());
+    config.deadlines.scan = Duration::from_secs(4);
+    let mut second = Raw::new(Ble::open(config)?);
+    second.ble.send(LinkCommand::Connect);
+    let event = second.event(Duration::from_secs(30), |_| true);
+    checks.check("a connected band is not found", event == Some(LinkEvent::ConnectFailed), &event);
+
+    // H:0003 `06 01 00 01`: advertise while connected.
+    raw.subscribe(CharacteristicId::CONFIG);
+    raw.command(CharacteristicId::CONFIG, &[0x06, 0x01, 0x00, 0x01]);
+    let set = raw.notified(CharacteristicId::CONFIG, Duration::from_secs(20));
+    checks.check("it may advertise while connected", set.as_deref() == Some(&[0x10, 0x06, 0x01, 0x00, 0x01]), &set);
+    second.ble.send(LinkCommand::Connect);
+    let over = |event: &LinkEvent| matches!(event, LinkEvent::Disconnected | LinkEvent::ConnectFailed);
+    let event = second.event(Duration::from_secs(60), over);
+    checks.check("a second phone is turned away", event.is_some(), &(event, second.ble.trouble()));
+    first.disconnect();
+    let answer = raw.exchange(SELECT_NOTHING);
+    let undisturbed = matches!(answer.as_deref(), Some([0x83, .., 2, 0]));
+    checks.check("the first phone still has its session", undisturbed, &answer);
+    raw.command(CharacteristicId::CONFIG, &[0x06, 0x01, 0x00, 0x00]);
+    let _ = raw.notified(CharacteristicId::CONFIG, Duration::from_secs(20));
+    Ok(())
+}
+
+/// The link is dropped in the middle of adding a card, ten times; then the card is added.
+fn disconnects(cli: &Cli, rng: &mut Rng, checks: &mut Checks) -> Result<(), BleError> {
+    let mut bench = Bench::new(cli, rng.next_u64(), HangUp::RadioOff)?;
+    let linked = bench.sign_in_and_link();
+    checks.check("the next good phone links the band", linked.is_ok(), &(&linked, bench.trouble()));
+    let mut ends = Vec::new();
+    for _ in 0..DISCONNECTS {
+        // An add is ninety commands.
+        let at = 1 + rng.next_u64() as usize % 60;
+        bench.drop_at(Some(at));
+        ends.push((at, bench.add("mastercard-debit")));
+    }
+    bench.drop_at(None);
+    let dropped = ends.iter().map(|(at, _)| at).collect::<Vec<_>>();
+    let what = format!("{DISCONNECTS} adds end without a card when the link is dropped at command {dropped:?}");
+    checks.check(&what, ends.iter().all(|(_, end)| end.is_err()), &ends);
+    let added = bench.add("mastercard-debit");
+    checks.check("the card is added after that", added.is_ok(), &(&added, bench.trouble()));
+    if let Ok(card) = added {
+        let removed = bench.act(UserAction::RemoveCard { card });
+        checks.check("and removed", removed.is_ok(), &removed);
+    }
+    Ok(())
+}
+
+fn memory_kib(cli: &Cli) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", cli.pid?)).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok())
+}
