@@ -13,6 +13,7 @@ mod doctor;
 mod interrupt;
 mod load;
 mod run;
+mod standing;
 mod tap;
 mod virtual_station;
 mod warranty;

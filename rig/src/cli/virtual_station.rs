@@ -9,7 +9,7 @@ use clap::Subcommand;
 
 use super::load::Loaded;
 use super::run::Run;
-use super::{EXIT_BAD_INPUT, EXIT_STATION};
+use super::{EXIT_BAD_INPUT, EXIT_STATION, standing};
 use crate::report::event::{Event, Kind, Verdict};
 use crate::report::out::TAPS;
 use crate::report::reporter::{Reporter, Settings};
@@ -208,6 +208,28 @@ and nothing that is changed in them stays.";
 /// Use the virtual station without scenarios.
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum Station {
+    /// Bring it up and leave it up, with a band running.
+    Up {
+        /// Which station.
+        #[arg(value_parser = ["virtual"])]
+        station: String,
+    },
+    /// A shell in the one that is up, or one command.
+    #[command(after_help = standing::EXAMPLES)]
+    Shell {
+        /// Which station.
+        #[arg(value_parser = ["virtual"])]
+        station: String,
+        /// The command and its words; a shell on this terminal without, or what standard input says.
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
+    /// Take down the one that is up; nothing of it is left.
+    Down {
+        /// Which station.
+        #[arg(value_parser = ["virtual"])]
+        station: String,
+    },
     /// Bring it up, run one command in it, switch it off.
     #[command(after_help = EXAMPLES)]
     Exec {
@@ -233,7 +255,12 @@ pub(super) enum Station {
 }
 
 pub(super) fn station(station: &Station) -> u8 {
-    let Station::Exec { controllers, no_band, out, limit, command, .. } = station;
+    let (controllers, no_band, out, limit, command) = match station {
+        Station::Up { .. } => return standing::up(),
+        Station::Shell { command, .. } => return standing::shell(command),
+        Station::Down { .. } => return standing::down(),
+        Station::Exec { controllers, no_band, out, limit, command, .. } => (controllers, no_band, out, limit, command),
+    };
     let share = out.clone().unwrap_or_else(|| guest::cache().join("last"));
     let words: Vec<String> = command.iter().map(guest::quoted).collect();
     let script = format!("{} >/results/task.out 2>&1\n", words.join(" "));

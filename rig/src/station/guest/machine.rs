@@ -56,15 +56,7 @@ impl Machine {
     /// # Errors
     /// When QEMU cannot be started.
     pub fn start(kernel: &Kernel, share: &Path, accelerator: Accelerator) -> Result<Self, String> {
-        let mut words = words(kernel, accelerator);
-        let share = share.canonicalize().map_err(|error| format!("failed to find {}: {error}", share.display()))?;
-        let shared = |path: &str, tag: &str, more: &str| {
-            format!("local,path={},mount_tag={tag},security_model=none,multidevs=remap{more}", path.replace(',', ",,"))
-        };
-        words.extend(["-virtfs".to_owned(), shared("/", "host", ",readonly=on")]);
-        words.extend(["-virtfs".to_owned(), shared(&share.display().to_string(), "results", "")]);
-        words.extend(["-serial".to_owned(), format!("file:{}", share.join("console.log").display())]);
-        words.extend(["-append".to_owned(), "console=ttyS0 quiet panic=-1".to_owned()]);
+        let words = words_over(kernel, accelerator, share)?;
         let log =
             fs::File::create(share.join("qemu.log")).map_err(|error| format!("failed to write a log: {error}"))?;
         Self::guarded(&words, Stdio::from(log))
@@ -120,6 +112,20 @@ impl Drop for Machine {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// With this machine's files under it and `share` beside it.
+pub(super) fn words_over(kernel: &Kernel, accelerator: Accelerator, share: &Path) -> Result<Vec<String>, String> {
+    let mut words = words(kernel, accelerator);
+    let share = share.canonicalize().map_err(|error| format!("failed to find {}: {error}", share.display()))?;
+    let shared = |path: &str, tag: &str, more: &str| {
+        format!("local,path={},mount_tag={tag},security_model=none,multidevs=remap{more}", path.replace(',', ",,"))
+    };
+    words.extend(["-virtfs".to_owned(), shared("/", "host", ",readonly=on")]);
+    words.extend(["-virtfs".to_owned(), shared(&share.display().to_string(), "results", "")]);
+    words.extend(["-serial".to_owned(), format!("file:{}", share.join("console.log").display())]);
+    words.extend(["-append".to_owned(), "console=ttyS0 quiet panic=-1".to_owned()]);
+    Ok(words)
 }
 
 fn words(kernel: &Kernel, accelerator: Accelerator) -> Vec<String> {

@@ -13,6 +13,7 @@
 pub mod capture;
 mod kernel;
 mod machine;
+pub mod standing;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -105,6 +106,30 @@ pub fn start(
     say: &mut dyn FnMut(&str),
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Machine, String> {
+    let kernel = lay(task, share, say)?;
+    boot(&kernel, share, say, interrupted, |accelerator| Machine::start(&kernel, share, accelerator))
+}
+
+/// Something that was started and can be ended.
+trait Running {
+    /// Whether it is off.
+    fn is_off(&mut self) -> Result<bool, String>;
+    /// Ends it at once.
+    fn end(&mut self);
+}
+
+impl Running for Machine {
+    fn is_off(&mut self) -> Result<bool, String> {
+        Ok(self.ended()?.is_some())
+    }
+
+    fn end(&mut self) {
+        self.stop();
+    }
+}
+
+/// Lays out what the guest will find in `share`.
+fn lay(task: &Task, share: &Path, say: &mut dyn FnMut(&str)) -> Result<Kernel, String> {
     let missing = missing_packages();
     if !missing.is_empty() {
         return Err(format!(
@@ -114,7 +139,6 @@ pub fn start(
     }
     let (bandrig, band) = programs()?;
     let kernel = prepare(&cache(), say)?;
-    let accelerator = accelerator(&kernel);
     let failed = |error: std::io::Error| format!("failed to write to {}: {error}", share.display());
     fs::create_dir_all(share).map_err(failed)?;
     capture::clear(share);
@@ -136,21 +160,32 @@ pub fn start(
     fs::write(share.join("env"), env).map_err(failed)?;
     fs::write(share.join("guest.sh"), include_str!("guest.sh")).map_err(failed)?;
     fs::write(share.join("task.sh"), &task.script).map_err(failed)?;
-    // A guest that does not come up is seen now and then, most of all under a KVM that works by half: another one is tried without.
-    let starts = [accelerator, Accelerator::Tcg, Accelerator::Tcg];
+    Ok(kernel)
+}
+
+/// Starts machines until one comes up. One that does not is seen now and then, most of all under a KVM that works by half: another one is
+/// tried without.
+fn boot<M: Running>(
+    kernel: &Kernel,
+    share: &Path,
+    say: &mut dyn FnMut(&str),
+    interrupted: &dyn Fn() -> bool,
+    start: impl Fn(Accelerator) -> Result<M, String>,
+) -> Result<M, String> {
+    let starts = [accelerator(kernel), Accelerator::Tcg, Accelerator::Tcg];
     for accelerator in starts {
         say(&format!("the virtual station boots ({accelerator})"));
-        let mut machine = Machine::start(&kernel, share, accelerator)?;
+        let mut machine = start(accelerator)?;
         let until = Instant::now() + BOOTED_WITHIN;
         while Instant::now() < until {
             let up = share.join("guest.log").exists();
-            if up || interrupted() || machine.ended()?.is_some() {
+            if up || interrupted() || machine.is_off()? {
                 return Ok(machine);
             }
             std::thread::sleep(LOOK);
         }
         say(&format!("the virtual station has not come up within {BOOTED_WITHIN:?}"));
-        machine.stop();
+        machine.end();
     }
     Err(format!("the virtual station did not come up in {} starts", starts.len()))
 }
