@@ -258,11 +258,8 @@ fn evaluate(of: &DurationExpr, case: &Case, offer: &Offer) -> Option<Duration> {
     of.evaluate(|setting| value_of(setting, case, offer))
 }
 
-/// A setting as it will be in force: the station's own, else the case's, else the usual one.
+/// A setting as it will be in force: the case's, else the station's own, else the usual one.
 fn value_of(setting: Setting, case: &Case, offer: &Offer) -> Duration {
-    if let Some(own) = offer.settings.get(&setting) {
-        return *own;
-    }
     let given = &case.given;
     let stated = match setting {
         Setting::CodeValidFor => given.bank.code_valid_for.as_ref(),
@@ -270,7 +267,8 @@ fn value_of(setting: Setting, case: &Case, offer: &Offer) -> Duration {
         Setting::PairingTimeout => given.band_settings.pairing_timeout.as_ref(),
         Setting::ApduTimeout | Setting::DataRetryAfter => None,
     };
-    stated.and_then(|stated| stated.value.evaluate(Setting::default_value)).unwrap_or_else(|| setting.default_value())
+    let usual = || offer.settings.get(&setting).copied().unwrap_or_else(|| setting.default_value());
+    stated.and_then(|stated| stated.value.evaluate(Setting::default_value)).unwrap_or_else(usual)
 }
 
 #[cfg(test)]
@@ -370,6 +368,12 @@ mod tests {
         assert!(wait("code_valid_for - 1us").ends_with("is exact to 1µs"), "{}", wait("code_valid_for - 1us"));
         assert!(wait("10m").contains("it waits longer than 10s by"), "{}", wait("10m"));
         assert!(wait("code_valid_for - 1m").contains("is negative under the station's settings"));
+        let stated = |valid: &str| {
+            let given = format!("given: {{ bank: {{ code_valid_for: {valid} }} }}\nsteps:\n  - wait: code_valid_for\n");
+            words(&given, &[Capability::VirtualTime]).unwrap_or_default()
+        };
+        assert_eq!(stated("1s"), "");
+        assert!(stated("24h").contains("it waits longer than 10s by"), "{}", stated("24h"));
         let ignored = words("steps:\n  - link_band: { confirm: ignore }\n", &[Capability::VirtualTime]);
         assert!(ignored.expect("a pairing takes half a minute").contains("takes 30s, longer than 10s"));
     }

@@ -125,7 +125,7 @@ fn profile(given: &Given, fixtures: &Fixtures, own: &BTreeMap<Setting, Duration>
     let name = &given.band.value;
     let profile = fixtures.profiles.get(name).ok_or_else(|| Broken(format!("no band `{name}` among the fixtures")))?;
     let settings = &given.band_settings;
-    let pairing_timeout = own.get(&Setting::PairingTimeout);
+    let pairing_timeout = own.get(&Setting::PairingTimeout).filter(|_| settings.pairing_timeout.is_none());
     if *settings == file::BandSettings::default() && pairing_timeout.is_none() {
         return Ok(Arc::clone(profile));
     }
@@ -149,7 +149,7 @@ fn profile(given: &Given, fixtures: &Fixtures, own: &BTreeMap<Setting, Duration>
     Ok(Arc::new(profile))
 }
 
-/// The settings that a duration of the file may be written against: the station's own stand over the file's.
+/// The settings that a duration of the file may be written against: those that the file states, else the station's own.
 fn settings(
     given: &Given,
     profile: &BandProfile,
@@ -163,6 +163,7 @@ fn settings(
         (Setting::ApduTimeout, timeouts.exchange),
         (Setting::DataRetryAfter, timeouts.not_ready),
     ]);
+    settings.extend(own.iter().filter(|(setting, _)| !states_pairing(given, **setting)));
     for (setting, stated) in
         [(Setting::CodeValidFor, &given.bank.code_valid_for), (Setting::ForegroundGrace, &given.phone.foreground_grace)]
     {
@@ -171,8 +172,12 @@ fn settings(
             settings.insert(setting, value);
         }
     }
-    settings.extend(own);
     Ok(settings)
+}
+
+/// Whether this is the timeout of a pairing and the file states it: the profile has it already.
+const fn states_pairing(given: &Given, setting: Setting) -> bool {
+    matches!(setting, Setting::PairingTimeout) && given.band_settings.pairing_timeout.is_some()
 }
 
 fn evaluate(of: &At<DurationExpr>, settings: &BTreeMap<Setting, Duration>) -> Result<Duration, Broken> {

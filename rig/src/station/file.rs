@@ -13,7 +13,7 @@
 //! phone: { ble: { adapter: hci0, address: "00:AA:01:01:00:01" } }
 //! tap: { pcsc: { reader: Virtual PCD 00 00 } }
 //! hands: { control: /run/bandrig/band.sock }      # or `operator`: a person is asked
-//! settings: { code_valid_for: 4s }                # the station's own, whatever a case says
+//! settings: { code_valid_for: 4s }                # the station's own, where a case states none
 //! longest_wait: 12s
 //! ```
 //!
@@ -170,7 +170,7 @@ enum HandsPlace {
     Operator,
 }
 
-/// Settings that are the station's own.
+/// Settings that are the station's own, where a case states none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {

@@ -112,8 +112,8 @@ pub struct Offer {
     pub name: String,
     /// What it can do.
     pub can: BTreeSet<Capability>,
-    /// Settings that are the station's, whatever the case says: a station on the wall clock cannot wait ten minutes for a code to
-    /// expire.
+    /// Settings that are the station's where the case states none of its own: a station on the wall clock cannot wait ten minutes for
+    /// a code to expire.
     pub settings: BTreeMap<Setting, Duration>,
     /// The finest length of time that means something here, when time is not virtual.
     pub clock: Duration,
