@@ -630,7 +630,8 @@ impl World {
         // What comes too late for one payment must not pass for an answer in the next.
         self.queue.retain(|_, arrival| !arrival.is_of_a_payment());
         self.band_input(BandInput::Field { on: true }, None);
-        self.terminal = Some(Terminal::new(tap.terminal));
+        let terminal = Terminal::new(tap.terminal);
+        self.terminal = Some(if self.recorder.tells_exchanges() { terminal } else { terminal.without_notes() });
         self.terminal_input(TerminalInput::Start(tap.purchase));
         let deadline = self.now + TAP_DEADLINE;
         for _ in 0..MOST_TURNS {

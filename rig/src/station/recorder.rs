@@ -110,6 +110,12 @@ impl Recorder {
         self.events.push(Event { case: self.case, at_us: now.as_micros(), kind });
     }
 
+    /// Whether every exchange is written down.
+    #[must_use]
+    pub fn tells_exchanges(&self) -> bool {
+        self.detail == Detail::Exchanges
+    }
+
     /// Whether it is written down what comes of each step.
     #[must_use]
     pub fn tells_steps(&self) -> bool {

@@ -27,8 +27,8 @@ pub(super) fn decide(transaction: &mut Transaction) -> Request {
     let (request, why) = analyse(transaction);
     let tvr = transaction.application.tvr;
     let [a, b, c, d, e] = tvr.0;
-    transaction.note(Step::ActionAnalysis, format!("TVR {a:02X} {b:02X} {c:02X} {d:02X} {e:02X}: {tvr}"));
-    transaction.note(Step::ActionAnalysis, format!("{}: {why}", in_words(request)));
+    transaction.note(Step::ActionAnalysis, format_args!("TVR {a:02X} {b:02X} {c:02X} {d:02X} {e:02X}: {tvr}"));
+    transaction.note(Step::ActionAnalysis, format_args!("{}: {why}", in_words(request)));
     without_believed_cvm(transaction, request)
 }
 

@@ -2,6 +2,8 @@
 //! by nothing in the band (R3). Kernel 2 walks the card's CVM list (EMV 4.4 B3 10.5, EMV Contactless C-2 7.5); kernel 3
 //! reads the card's transaction qualifiers (C-3 5.7).
 
+use std::sync::Arc;
+
 use band_sim::wire::tag;
 
 use super::config::CardholderVerification;
@@ -22,13 +24,16 @@ pub(super) fn select(transaction: &mut Transaction) {
     let above = transaction.is_above_cvm_limit();
     let (amount, limit) = (transaction.amount(), transaction.config.limits.cvm_required);
     let relation = if above { "is above" } else { "is within" };
-    let sentence = format!("{amount} {relation} the CVM limit {limit} of {}", transaction.config.name);
     let (cvm, results, why) = choose(transaction, above);
     transaction.application.cvm = Some(cvm);
     transaction.application.cvm_results = Some(results);
     let [code, condition, result] = results;
-    let text = format!("{sentence}: {}{why} (9F34 {code:02X} {condition:02X} {result:02X})", in_words(cvm));
-    transaction.note(Step::Cvm, text);
+    let (config, cvm) = (Arc::clone(&transaction.config), in_words(cvm));
+    let (sentence, said) = (
+        format_args!("{amount} {relation} the CVM limit {limit} of {}", config.name),
+        format_args!("9F34 {code:02X} {condition:02X} {result:02X}"),
+    );
+    transaction.note(Step::Cvm, format_args!("{sentence}: {cvm}{why} ({said})"));
 }
 
 fn choose(transaction: &mut Transaction, above: bool) -> (Cvm, [u8; 3], String) {
@@ -167,9 +172,9 @@ pub(super) fn select_by_qualifiers(transaction: &mut Transaction, is_arqc: bool)
     transaction.application.cvm = Some(cvm);
     let relation = if required { "is not below" } else { "is below" };
     let (amount, limit) = (transaction.amount(), transaction.config.limits.cvm_required);
-    let text =
-        format!("{amount} {relation} the CVM limit {limit} of {}: {} ({why})", transaction.config.name, in_words(cvm));
-    transaction.note(Step::Cvm, text);
+    let (config, said) = (Arc::clone(&transaction.config), in_words(cvm));
+    transaction
+        .note(Step::Cvm, format_args!("{amount} {relation} the CVM limit {limit} of {}: {said} ({why})", config.name));
     Ok(cvm)
 }
 

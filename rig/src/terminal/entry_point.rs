@@ -46,19 +46,21 @@ pub(super) fn handle_ppse(transaction: &mut Transaction, answer: &RApdu) -> Deci
     // Book B 3.3.3.2: by priority, then in the card's order; no priority comes last.
     candidates.sort_by_key(|candidate| (candidate.priority == 0, candidate.priority));
     candidates.truncate(MAX_CANDIDATES);
-    let names: Vec<String> = candidates.iter().map(describe).collect();
-    let text = match names.as_slice() {
-        [] => "no application in common".into(),
-        names => format!("candidates: {}", names.join(", ")),
-    };
-    transaction.note(Step::EntryPoint, text);
+    if transaction.explains {
+        let names: Vec<String> = candidates.iter().map(describe).collect();
+        let text = match names.as_slice() {
+            [] => "no application in common".into(),
+            names => format!("candidates: {}", names.join(", ")),
+        };
+        transaction.note(Step::EntryPoint, text);
+    }
     transaction.candidates = candidates.into();
     select_best(transaction, "no application in common")
 }
 
 /// Start C: the application in use is dropped, the next candidate is selected, or the payment ends.
 pub(super) fn handle_unfit(transaction: &mut Transaction, unfit: Unfit) -> Decision<Next> {
-    transaction.note(Step::EntryPoint, format!("{}: next candidate", unfit.reason));
+    transaction.note(Step::EntryPoint, format_args!("{}: next candidate", unfit.reason));
     transaction.over_limit |= unfit.over_limit;
     select_best(transaction, &unfit.reason)
 }
@@ -119,8 +121,11 @@ fn allowed_kernels(transaction: &mut Transaction) -> Vec<Kernel> {
         allowed.push(Kernel::Kernel3);
     }
     if kernels.kernel_3.is_some() && over_limit && !allowed.is_empty() {
-        let text = format!("{} is not below the contactless limit {limit}: not for kernel 3", transaction.amount());
-        transaction.note(Step::EntryPoint, text);
+        let amount = transaction.amount();
+        transaction.note(
+            Step::EntryPoint,
+            format_args!("{amount} is not below the contactless limit {limit}: not for kernel 3"),
+        );
     }
     allowed
 }
@@ -144,14 +149,14 @@ fn terminal_transaction_qualifiers(transaction: &mut Transaction) -> [u8; 4] {
         demands |= ONLINE_CRYPTOGRAM_REQUIRED;
         let why =
             if online_only { "the terminal is online-only".into() } else { format!("floor limit {}", limits.floor) };
-        transaction.note(Step::EntryPoint, format!("9F66: online cryptogram required ({why})"));
+        transaction.note(Step::EntryPoint, format_args!("9F66: online cryptogram required ({why})"));
     }
     // Book B 3.1.1.8 and 3.1.1.12: an amount at the limit is over it.
     if amount >= limits.cvm_required.minor {
         demands |= CVM_REQUIRED;
-        let text =
-            format!("9F66: CVM required, {} is not below the CVM limit {}", transaction.amount(), limits.cvm_required);
-        transaction.note(Step::EntryPoint, text);
+        let (amount, limit) = (transaction.amount(), limits.cvm_required);
+        transaction
+            .note(Step::EntryPoint, format_args!("9F66: CVM required, {amount} is not below the CVM limit {limit}"));
     }
     [reader, demands, device, fdda]
 }

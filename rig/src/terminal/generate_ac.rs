@@ -124,7 +124,7 @@ fn check(transaction: &mut Transaction, response: &[u8]) -> Decision<Cryptogram>
         Cryptogram::Tc => "TC, approved offline",
         Cryptogram::Arqc => "ARQC, to be authorised online",
     };
-    transaction.note(Step::GenerateAc, format!("the card says {said}"));
+    transaction.note(Step::GenerateAc, format_args!("the card says {said}"));
     Ok(cryptogram)
 }
 

@@ -24,9 +24,11 @@ pub(super) fn command(transaction: &mut Transaction) -> Decision<Next> {
         )));
     }
     let values = pdol.fill(|tag| transaction.value(tag));
-    let tags: Vec<String> = pdol.entries().map(|(tag, _)| tag.to_string()).collect();
-    let asked = if tags.is_empty() { "nothing".into() } else { tags.join(" ") };
-    transaction.note(Step::Gpo, format!("the card asks for {asked}"));
+    if transaction.explains {
+        let tags: Vec<String> = pdol.entries().map(|(tag, _)| tag.to_string()).collect();
+        let asked = if tags.is_empty() { "nothing".into() } else { tags.join(" ") };
+        transaction.note(Step::Gpo, format_args!("the card asks for {asked}"));
+    }
     // EMV 4.4 B3 6.5.8.3
     let data = tlv::Writer::new().put(tag::TAG_83_COMMAND_TEMPLATE, &values).finish();
     transaction.application.pdol_values = Secret(values);
@@ -43,7 +45,9 @@ pub(super) fn handle(transaction: &mut Transaction, answer: &RApdu) -> Decision<
         return Err(Stop::card_error("the card gave no application interchange profile"));
     };
     let afl = card.value(tag::TAG_94_AFL).unwrap_or_default().to_vec();
-    transaction.note(Step::Gpo, format!("AIP {first:02X} {second:02X}: {}", in_words(first, second)));
+    if transaction.explains {
+        transaction.note(Step::Gpo, format_args!("AIP {first:02X} {second:02X}: {}", in_words(first, second)));
+    }
     if kernel == Kernel::Kernel2 {
         // C-2 S3.10 and S3.12
         if afl.is_empty() {

@@ -9,7 +9,7 @@ use super::{action_analysis, cvm, generate_ac, oda, restrictions, risk_managemen
 /// Which of the two contactless limits holds (C-2 S3.14).
 pub(super) fn choose_contactless_limit(transaction: &mut Transaction) -> Decision<()> {
     let (limit, name) = risk_management::contactless_limit(transaction);
-    transaction.note(Step::RiskManagement, format!("contactless limit {limit} ({name})"));
+    transaction.note(Step::RiskManagement, format_args!("contactless limit {limit} ({name})"));
     Ok(())
 }
 

@@ -57,7 +57,7 @@ fn cryptogram(transaction: &mut Transaction) -> Decision<Cryptogram> {
         Some(Cryptogram::Aac) => return Err(Stop::end(Outcome::Declined, "the card declined (AAC)")),
         None => return Err(Stop::end(Outcome::Declined, "the card's cryptogram is of no known kind")),
     };
-    transaction.note(Step::Kernel3, format!("the card says {}", said.1));
+    transaction.note(Step::Kernel3, format_args!("the card says {}", said.1));
     Ok(said.0)
 }
 
@@ -89,7 +89,7 @@ fn authenticate(transaction: &mut Transaction, online: bool) -> Decision<bool> {
         transaction.note(Step::Oda, "fDDA: the signature is right");
         return Ok(false);
     };
-    transaction.note(Step::Oda, format!("fDDA failed: {why}"));
+    transaction.note(Step::Oda, format_args!("fDDA failed: {why}"));
     let reason = format!("card authentication failed: {why}");
     if online {
         // What C-3 leaves open for a payment that goes online anyway: this terminal declines (assumed).

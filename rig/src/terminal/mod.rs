@@ -56,6 +56,7 @@ pub struct Terminal {
     config: Arc<TerminalConfig>,
     payment: Option<Box<Payment>>,
     outputs: VecDeque<Output>,
+    explains: bool,
 }
 
 /// A payment under way.
@@ -75,7 +76,14 @@ impl Terminal {
     /// A terminal with these settings, idle.
     #[must_use]
     pub const fn new(config: Arc<TerminalConfig>) -> Self {
-        Self { config, payment: None, outputs: VecDeque::new() }
+        Self { config, payment: None, outputs: VecDeque::new(), explains: true }
+    }
+
+    /// The same, which keeps to itself how it decides: no [`Output::Note`] comes out of it.
+    #[must_use]
+    pub const fn without_notes(mut self) -> Self {
+        self.explains = false;
+        self
     }
 
     /// Its settings.
@@ -110,6 +118,7 @@ impl Terminal {
 
     fn start(&mut self, now: Instant, purchase: Purchase) {
         let mut transaction = Transaction::new(Arc::clone(&self.config), purchase);
+        transaction.explains = self.explains;
         let decision = entry_point::begin(&mut transaction);
         let payment = Payment { transaction, pending: Pending::Ppse, deadline: now, exchange: None, commands: 0 };
         self.advance(now, Box::new(payment), decision.map(Some));

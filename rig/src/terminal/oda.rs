@@ -46,14 +46,14 @@ pub(super) fn prepare_cda(transaction: &mut Transaction) -> Decision<()> {
 
 fn not_performed(transaction: &mut Transaction, why: &str) -> Decision<()> {
     transaction.application.tvr.set(Finding::ODA_NOT_PERFORMED);
-    transaction.note(Step::Oda, format!("offline data authentication not performed: {why}"));
+    transaction.note(Step::Oda, format_args!("offline data authentication not performed: {why}"));
     Ok(())
 }
 
 /// C-2 S456.26: known before the cryptogram, so the payment goes on without CDA.
 fn failed(transaction: &mut Transaction, why: &str) -> Decision<()> {
     transaction.application.tvr.set(Finding::CDA_FAILED);
-    transaction.note(Step::Oda, format!("CDA failed: {why}"));
+    transaction.note(Step::Oda, format_args!("CDA failed: {why}"));
     Ok(())
 }
 
@@ -80,7 +80,7 @@ pub(super) fn check_cda(transaction: &mut Transaction, response: &[u8]) -> Decis
         Err(why) => {
             // C-2 S910.7: card authentication failed is the end of the application.
             transaction.application.tvr.set(Finding::CDA_FAILED);
-            transaction.note(Step::Oda, format!("CDA failed: {why}"));
+            transaction.note(Step::Oda, format_args!("CDA failed: {why}"));
             Err(Stop::card_error(format!("card authentication failed: {why}")))
         }
     }

@@ -42,7 +42,7 @@ const CHIP_DATA: [Tag; 25] = [
 pub(super) fn begin(transaction: &mut Transaction) -> Decision<Next> {
     if transaction.application.cvm == Some(Cvm::OnlinePin) {
         let shown = Message::EnterPin;
-        transaction.note(Step::Online, format!("the customer is asked for the PIN; the terminal shows {shown}"));
+        transaction.note(Step::Online, format_args!("the customer is asked for the PIN; the terminal shows {shown}"));
         return Ok(Next::AskPin);
     }
     Ok(ask(transaction, None))
@@ -80,7 +80,7 @@ pub(super) fn handle_answer(transaction: &mut Transaction, reply: Option<&Author
 fn ask(transaction: &mut Transaction, online_pin: Option<String>) -> Next {
     transaction.asked_online = true;
     let shown = Message::Authorising;
-    transaction.note(Step::Online, format!("the acquirer is asked, the card may go; the terminal shows {shown}"));
+    transaction.note(Step::Online, format_args!("the acquirer is asked, the card may go; the terminal shows {shown}"));
     Next::AskAcquirer(Authorisation {
         track2: track2(transaction),
         pan_sequence: transaction.application.card.byte(tag::TAG_5F34_PSN),

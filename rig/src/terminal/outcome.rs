@@ -21,7 +21,8 @@ pub(super) fn receipt(transaction: &mut Transaction, end: End) -> Receipt {
     let cryptogram = card.array::<8>(tag::TAG_9F26_APPLICATION_CRYPTOGRAM);
     let label = label(card);
     let message = Message::of(end.outcome, cvm);
-    transaction.note(Step::Outcome, format!("{}: {}; the terminal shows {message}", in_words(end.outcome), end.reason));
+    transaction
+        .note(Step::Outcome, format_args!("{}: {}; the terminal shows {message}", in_words(end.outcome), end.reason));
     Receipt {
         outcome: end.outcome,
         reason: end.reason,

@@ -31,7 +31,7 @@ pub(super) fn begin(transaction: &mut Transaction, afl: &[u8]) -> Decision<Next>
     let records =
         records(afl).map_err(|error| Stop::card_error(format!("the application file locator is wrong: {error}")))?;
     let signed = records.iter().filter(|record| record.signed).count();
-    transaction.note(Step::ReadRecords, format!("{} records, {signed} of them signed", records.len()));
+    transaction.note(Step::ReadRecords, format_args!("{} records, {signed} of them signed", records.len()));
     transaction.application.records = records;
     read_next(transaction)
 }

@@ -1,5 +1,7 @@
 //! Processing restrictions: may this application be used here, for this, today (EMV 4.4 B3 10.4, EMV Contactless C-2 7.7)?
 
+use std::fmt;
+
 use band_sim::wire::hex::Hex;
 use band_sim::wire::tag;
 use band_sim::wire::tlv::Tag;
@@ -64,8 +66,10 @@ fn warn_of_brand_mix_up(transaction: &mut Transaction, pan: &Pan) {
     };
     let kernel = transaction.application.kernel;
     if of_number.is_some_and(|of_number| of_number != kernel) {
-        let text = format!("warning: {pan} is not a number of the scheme that kernel {} serves", kernel.id());
-        transaction.note(Step::Restrictions, text);
+        transaction.note(
+            Step::Restrictions,
+            format_args!("warning: {pan} is not a number of the scheme that kernel {} serves", kernel.id()),
+        );
     }
 }
 
@@ -75,8 +79,12 @@ fn check_version(transaction: &mut Transaction) {
     let of_terminal = transaction.value(tag::TAG_9F09_TERMINAL_APPLICATION_VERSION);
     let (Some(of_card), Some(of_terminal)) = (of_card, of_terminal) else { return };
     if of_card[..] != of_terminal[..] {
-        let text = format!("application version {} in the card, {} here", Hex(of_card.to_vec()), Hex(of_terminal));
-        find(transaction, Finding::VERSIONS_DIFFER, text);
+        let (card, here) = (Hex(of_card.to_vec()), Hex(of_terminal));
+        find(
+            transaction,
+            Finding::VERSIONS_DIFFER,
+            format_args!("application version {card} in the card, {here} here"),
+        );
     }
 }
 
@@ -98,10 +106,10 @@ fn check_usage(transaction: &mut Transaction) {
         false => (0x10 | 0x04, 0x40, "international"),
     };
     if usage & goods_and_services == 0 {
-        find(transaction, service_not_allowed, format!("the card is not valid for {whose} purchases (9F07)"));
+        find(transaction, service_not_allowed, format_args!("the card is not valid for {whose} purchases (9F07)"));
     }
     if transaction.purchase.amount_other_minor > 0 && cashback & cashback_bit == 0 {
-        find(transaction, service_not_allowed, format!("the card is not valid for {whose} cashback (9F07)"));
+        find(transaction, service_not_allowed, format_args!("the card is not valid for {whose} cashback (9F07)"));
     }
 }
 
@@ -114,15 +122,19 @@ fn check_dates(transaction: &mut Transaction) {
         find(
             transaction,
             Finding::NOT_YET_EFFECTIVE,
-            format!("effective from {}, today is {}", in_words(effective), in_words(today)),
+            format_args!("effective from {}, today is {}", in_words(effective), in_words(today)),
         );
     }
     if let Some(expires) = expires.filter(|_| is_expired(transaction) == Some(true)) {
-        find(transaction, Finding::EXPIRED, format!("expired on {}, today is {}", in_words(expires), in_words(today)));
+        find(
+            transaction,
+            Finding::EXPIRED,
+            format_args!("expired on {}, today is {}", in_words(expires), in_words(today)),
+        );
     }
 }
 
-fn find(transaction: &mut Transaction, finding: Finding, text: impl Into<String>) {
+fn find(transaction: &mut Transaction, finding: Finding, text: impl fmt::Display) {
     transaction.application.tvr.set(finding);
     transaction.note(Step::Restrictions, text);
 }

@@ -38,8 +38,8 @@ pub(super) fn check_floor_limit(transaction: &mut Transaction) {
     let (amount, limit) = (transaction.amount(), transaction.config.limits.floor);
     if amount.minor > limit.minor {
         transaction.application.tvr.set(Finding::FLOOR_LIMIT_EXCEEDED);
-        transaction.note(Step::RiskManagement, format!("{amount} is above the floor limit {limit}"));
+        transaction.note(Step::RiskManagement, format_args!("{amount} is above the floor limit {limit}"));
     } else {
-        transaction.note(Step::RiskManagement, format!("{amount} is within the floor limit {limit}"));
+        transaction.note(Step::RiskManagement, format_args!("{amount} is within the floor limit {limit}"));
     }
 }

@@ -11,11 +11,10 @@ use super::transaction::{Decision, Kernel, Next, Pending, Stop, Transaction};
 
 /// SELECT of the application in use.
 pub(super) fn command(transaction: &mut Transaction) -> Next {
-    let name = transaction.application.name.clone();
-    transaction.note(
-        Step::Selection,
-        format!("select {} for kernel {}", Hex(name.clone()), transaction.application.kernel.id()),
-    );
+    let (name, kernel) = (transaction.application.name.clone(), transaction.application.kernel.id());
+    if transaction.explains {
+        transaction.note(Step::Selection, format_args!("select {} for kernel {kernel}", Hex(name.clone())));
+    }
     Next::Send(Pending::Selection, CApdu::new(0x00, 0xA4, 0x04, 0x00).with_data(name).with_ne(256))
 }
 

@@ -2,6 +2,7 @@
 //! reads it and writes its findings here.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
 use band_sim::wire::apdu::CApdu;
@@ -145,6 +146,8 @@ pub(super) struct Transaction {
     pub(super) asked_online: bool,
     /// The issuer's answer code.
     pub(super) arc: Option<[u8; 2]>,
+    /// Whether anybody reads the notes.
+    pub(super) explains: bool,
     /// Not yet given out.
     pub(super) notes: Vec<Note>,
 }
@@ -183,8 +186,8 @@ pub(super) struct Application {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Secret(pub(super) Vec<u8>);
 
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({} bytes)", self.0.len())
     }
 }
@@ -206,9 +209,9 @@ pub(super) struct LocalClock {
     pub(super) time: [u8; 3],
 }
 
-impl std::fmt::Display for LocalClock {
+impl fmt::Display for LocalClock {
     /// `2026-03-01 10:00:05`; the century is the terminal's (EMV 4.4 B4 6.7.3 knows none in 9A).
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ([year, month, day], [hour, minute, second]) = (self.date, self.time);
         write!(f, "20{year:02X}-{month:02X}-{day:02X} {hour:02X}:{minute:02X}:{second:02X}")
     }
@@ -245,13 +248,16 @@ impl Transaction {
             application: Application::default(),
             asked_online: false,
             arc: None,
+            explains: true,
             notes: Vec::new(),
         }
     }
 
-    /// Says what was decided, and which rule decided it.
-    pub(super) fn note(&mut self, step: Step, text: impl Into<String>) {
-        self.notes.push(Note { step, text: text.into() });
+    /// Says what was decided, and which rule decided it. The text is made only if somebody reads it.
+    pub(super) fn note(&mut self, step: Step, text: impl fmt::Display) {
+        if self.explains {
+            self.notes.push(Note { step, text: text.to_string() });
+        }
     }
 
     /// The amount with its currency.
