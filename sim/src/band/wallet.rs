@@ -28,7 +28,7 @@ pub struct CardEntry {
 pub enum CardState {
     /// Installed, its data are not complete.
     Unfinished,
-    /// Locked by the issuer.
+    /// Locked or blocked by the issuer.
     Locked,
     /// Waits for its confirmation, or is suspended: a tap does not find it.
     NotActivatable,
@@ -73,7 +73,7 @@ impl Wallet {
 fn entry(applet: AppletStatus, settings: &Settings) -> CardEntry {
     let state = match applet.activation {
         _ if !applet.personalised => CardState::Unfinished,
-        _ if applet.locked => CardState::Locked,
+        _ if applet.locked || applet.blocked => CardState::Locked,
         Activation::NonActivatable => CardState::NotActivatable,
         Activation::Deactivated => CardState::Deactivated,
         Activation::Activated => CardState::Activated,

@@ -50,7 +50,7 @@ impl Card {
 /// `61 { 4F AID, 9F70 life cycle and activation state, 81 priority }`, as far as wanted.
 // GPC Amendment C table 3-22
 fn entry(applet: &Applet, position: u8, wanted: &TagList) -> Vec<u8> {
-    let states = [life_cycle(applet.entry.locked), applet.entry.activation.value()];
+    let states = [life_cycle(&applet.entry), applet.entry.activation.value()];
     Writer::new()
         .nest(tag::TAG_61_APPLICATION_TEMPLATE, |template| {
             template

@@ -1,6 +1,17 @@
 //! The cryptogram versions: which key, which input, which padding makes the Application Cryptogram and the ARPC.
 //!
 //! One table, one row per version (Cryptogram Version Number); the functions below only follow it.
+//!
+//! What the cryptogram covers begins alike in all of them: amounts (9F02, 9F03), country (9F1A), TVR (95), currency (5F2A), date
+//! (9A), type (9C), unpredictable number (9F37), interchange profile (82), ATC (9F36): EMV 4.4 B2 8.1.1 table 26. Then comes,
+//! from the issuer application data (9F10), what the row's `tail` says:
+//!
+//! | version | after the common fields | source |
+//! |---|---|---|
+//! | Visa 10 | card verification results, 4 bytes with their length | VIS 1.6 appendix D, as pyemv's `VisaCVN10` has it |
+//! | Visa 18, 22 | all of 9F10 | VIS 1.6 appendix D, pyemv's `VisaCVN18`, `VisaCVN22` |
+//! | Mastercard 16, 20 | card verification results, 6 bytes | M/Chip Requirements appendix B, pyemv's `MasterCardCVN16`, `MasterCardCVN20` |
+//! | Mastercard 17, 21 | the same, then the plaintext counters, 8 bytes | as before, pyemv's `MasterCardCVN17`, `MasterCardCVN21` |
 
 use alloc::vec::Vec;
 
@@ -48,6 +59,15 @@ pub enum ArpcMethod {
     TwoSessionKey,
 }
 
+/// The session key of the MAC of an issuer script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScriptKey {
+    /// EMV common session key over the cryptogram.
+    Common,
+    /// Visa's own: the master key, the ATC in it.
+    Visa,
+}
+
 /// Whose payment application speaks this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
@@ -74,18 +94,20 @@ pub struct Cvn {
     pub padding: Padding,
     /// The issuer's answer.
     pub arpc: ArpcMethod,
+    /// The issuer's scripts.
+    pub script_key: ScriptKey,
 }
 
 // emv.md 3.7: HSM-checked vectors exist for each row.
 #[rustfmt::skip]
 const TABLE: [Cvn; 7] = [
-    Cvn { value: 0x0A, scheme: Scheme::Visa,       master_key: MasterKeyOption::A, session_key: SessionKey::MasterKey,  tail: Tail::Cvr,                   padding: Padding::Method1, arpc: ArpcMethod::OneMasterKey },
-    Cvn { value: 0x12, scheme: Scheme::Visa,       master_key: MasterKeyOption::B, session_key: SessionKey::Common,     tail: Tail::IssuerApplicationData, padding: Padding::Method2, arpc: ArpcMethod::TwoSessionKey },
-    Cvn { value: 0x16, scheme: Scheme::Visa,       master_key: MasterKeyOption::B, session_key: SessionKey::Common,     tail: Tail::IssuerApplicationData, padding: Padding::Method2, arpc: ArpcMethod::TwoSessionKey },
-    Cvn { value: 0x10, scheme: Scheme::Mastercard, master_key: MasterKeyOption::A, session_key: SessionKey::Mastercard, tail: Tail::Cvr,                   padding: Padding::Method2, arpc: ArpcMethod::OneMasterKey },
-    Cvn { value: 0x11, scheme: Scheme::Mastercard, master_key: MasterKeyOption::A, session_key: SessionKey::Mastercard, tail: Tail::CvrAndCounters,        padding: Padding::Method2, arpc: ArpcMethod::OneMasterKey },
-    Cvn { value: 0x14, scheme: Scheme::Mastercard, master_key: MasterKeyOption::A, session_key: SessionKey::Common,     tail: Tail::Cvr,                   padding: Padding::Method2, arpc: ArpcMethod::OneSessionKey },
-    Cvn { value: 0x15, scheme: Scheme::Mastercard, master_key: MasterKeyOption::A, session_key: SessionKey::Common,     tail: Tail::CvrAndCounters,        padding: Padding::Method2, arpc: ArpcMethod::OneSessionKey },
+    Cvn { value: 0x0A, scheme: Scheme::Visa,       master_key: MasterKeyOption::A, session_key: SessionKey::MasterKey,  tail: Tail::Cvr,                   padding: Padding::Method1, arpc: ArpcMethod::OneMasterKey, script_key: ScriptKey::Visa },
+    Cvn { value: 0x12, scheme: Scheme::Visa,       master_key: MasterKeyOption::B, session_key: SessionKey::Common,     tail: Tail::IssuerApplicationData, padding: Padding::Method2, arpc: ArpcMethod::TwoSessionKey, script_key: ScriptKey::Visa },
+    Cvn { value: 0x16, scheme: Scheme::Visa,       master_key: MasterKeyOption::B, session_key: SessionKey::Common,     tail: Tail::IssuerApplicationData, padding: Padding::Method2, arpc: ArpcMethod::TwoSessionKey, script_key: ScriptKey::Common },
+    Cvn { value: 0x10, scheme: Scheme::Mastercard, master_key: MasterKeyOption::A, session_key: SessionKey::Mastercard, tail: Tail::Cvr,                   padding: Padding::Method2, arpc: ArpcMethod::OneMasterKey, script_key: ScriptKey::Common },
+    Cvn { value: 0x11, scheme: Scheme::Mastercard, master_key: MasterKeyOption::A, session_key: SessionKey::Mastercard, tail: Tail::CvrAndCounters,        padding: Padding::Method2, arpc: ArpcMethod::OneMasterKey, script_key: ScriptKey::Common },
+    Cvn { value: 0x14, scheme: Scheme::Mastercard, master_key: MasterKeyOption::A, session_key: SessionKey::Common,     tail: Tail::Cvr,                   padding: Padding::Method2, arpc: ArpcMethod::OneSessionKey, script_key: ScriptKey::Common },
+    Cvn { value: 0x15, scheme: Scheme::Mastercard, master_key: MasterKeyOption::A, session_key: SessionKey::Common,     tail: Tail::CvrAndCounters,        padding: Padding::Method2, arpc: ArpcMethod::OneSessionKey, script_key: ScriptKey::Common },
 ];
 
 /// The terminal's part of the AC's input, each field with the length it has there.
@@ -186,6 +208,32 @@ impl Cvn {
     #[must_use]
     pub fn application_cryptogram(&self, session_key: &TdesKey, input: &[u8]) -> Block {
         crypto::mac_algorithm_3(session_key, self.padding, input)
+    }
+
+    /// The MAC of an issuer script, of which 4 to 8 bytes are sent: over its header, the ATC and the cryptogram that it answers.
+    ///
+    /// `header` is the command up to and with Lc.
+    // EMV 4.4 B2 9.2.1.2, 9.2.3; that ATC and cryptogram are in it is the schemes' (pyemv's cvn.py)
+    #[must_use]
+    pub fn script_mac(&self, master_key: &TdesKey, header: [u8; 5], atc: u16, cryptogram: Block) -> Block {
+        let key = match self.script_key {
+            ScriptKey::Common => crypto::common_session_key(master_key, cryptogram),
+            ScriptKey::Visa => crypto::visa_sm_session_key(master_key, atc),
+        };
+        let mut input = Vec::from(header);
+        input.extend(atc.to_be_bytes());
+        input.extend(cryptogram);
+        crypto::mac_algorithm_3(&key, Padding::Method2, &input)
+    }
+
+    /// What the MAC of the script after this one is bound to: Mastercard counts it up.
+    // pyemv's cvn.py, on MasterCardCVN16 and its siblings
+    #[must_use]
+    pub const fn next_script_cryptogram(&self, cryptogram: Block) -> Block {
+        match self.scheme {
+            Scheme::Mastercard => u64::from_be_bytes(cryptogram).wrapping_add(1).to_be_bytes(),
+            Scheme::Visa => cryptogram,
+        }
     }
 
     /// Whether `issuer_authentication_data` (tag 91) answers `arqc` genuinely.
@@ -328,6 +376,22 @@ mod tests {
             issuer_data[0] ^= 1;
             assert!(!cvn.verify_arpc(&keys, cryptogram, &issuer_data));
             assert!(!cvn.verify_arpc(&keys, cryptogram, &[]));
+        }
+    }
+
+    #[test]
+    fn issuer_scripts_have_the_mac_of_an_independent_implementation() {
+        // pyemv 1.5.0, generate_command_mac of each version's class: APPLICATION BLOCK, then UNBLOCK.
+        for cvn in Cvn::all() {
+            let (block_mac, unblock_mac) = match cvn.value {
+                0x0A | 0x12 => ("39B773C2AFD369CA", "04EDE90BC24CC35E"),
+                _ => ("6D6FAC5214B1C500", "A4805748F846D851"),
+            };
+            let issuer_key = key("FEDCBA98765432100123456789ABCDEF");
+            let master_key = cvn.icc_master_key(&issuer_key, PAN, 0).unwrap();
+            let mac = |header| cvn.script_mac(&master_key, block(header), ATC, block("7A788EA6B8A3E733"));
+            assert_eq!(mac("841E000008"), block(block_mac), "version {:02X}", cvn.value);
+            assert_eq!(mac("8418000008"), block(unblock_mac), "version {:02X}", cvn.value);
         }
     }
 

@@ -83,6 +83,7 @@ impl Card {
             payment,
             application_interchange_profile: side.application_interchange_profile,
             values: [(&payment.cdol1, cdol_values), (&side.pdol, pdol_values), (&payment.none, &[])],
+            blocked: self.is_blocked_by_issuer(slot),
         };
         let mut transaction = Transaction::first(command.requested, &known, counters);
         transaction.combined = signs(command, payment, transaction.first);
@@ -92,6 +93,8 @@ impl Card {
 
         let (counters, record) = transaction.log_entry(&known, &answer, &self.profile.log_format.value);
         self.registry.commit_counters(&mut self.nvm, slot, counters, record.as_deref())?;
+        let script_cryptogram = (interface == Interface::Contact).then_some(answer.cryptogram);
+        self.session_mut(interface).script_cryptogram = script_cryptogram;
         let goes_on = interface == Interface::Contact && transaction.first == Cryptogram::Arqc;
         let phase = if goes_on {
             Phase::Online(Box::new(Online {
@@ -134,6 +137,7 @@ impl Card {
                 (&payment.cdol1, &online.cdol1_values),
                 (&side.pdol, &online.pdol_values),
             ],
+            blocked: self.is_blocked_by_issuer(slot),
         };
         // A CDOL2 that asks for the issuer's cryptogram spares EXTERNAL AUTHENTICATE; zeros mean that there is none.
         let issuer = match (online.issuer, known.value(tag::TAG_91_ISSUER_AUTHENTICATION_DATA)) {
@@ -219,6 +223,7 @@ pub(super) fn check_issuer(payment: &Payment, atc: u16, online: &Online, data: &
         payment,
         application_interchange_profile: [0; 2],
         values: [(&payment.cdol1, &online.cdol1_values), (&payment.none, &[]), (&payment.none, &[])],
+        blocked: false,
     };
     let cvn = payment.risk.cvn;
     let unpredictable_number = known.array(tag::TAG_9F37_UNPREDICTABLE_NUMBER);

@@ -1,7 +1,7 @@
 //! GET PROCESSING OPTIONS: a transaction begins, and the ATC counts it.
 
 use super::command::{only_object, require_class, require_p1_p2};
-use super::profile::Application;
+use super::profile::{Application, BlockedApplication};
 use super::registry::Counters;
 use super::session::{Interface, Phase, Selected};
 use super::{Answer, Card};
@@ -37,7 +37,8 @@ impl Card {
     ) -> Answer {
         let applet = self.registry.applet(slot).ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
         let payment = applet.payment.clone().ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
-        if *phase != Phase::Selected || applet.is_blocked() {
+        let refuses = applet.entry.blocked && self.profile.blocked_application.value == BlockedApplication::Refused;
+        if *phase != Phase::Selected || applet.has_run_out() || refuses {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
         let side = payment.side(interface);

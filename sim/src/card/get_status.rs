@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::command::require_class;
+use super::registry::Entry;
 use super::session::{Cursor, Interface};
 use super::{Answer, Card};
 use crate::wire::apdu::{CApdu, RApdu};
@@ -113,7 +114,7 @@ impl Card {
             Scope::Applications => {
                 let applets = self.registry.applets.iter().map(|applet| Status {
                     aid: applet.entry.aid.as_bytes(),
-                    life_cycle: life_cycle(applet.entry.locked),
+                    life_cycle: life_cycle(&applet.entry),
                     privileges: Some([0; 3]),
                     load_file: self.load_file_of(applet.entry.module.as_bytes()),
                     domain: Some(domain_aid),
@@ -148,10 +149,12 @@ impl Card {
     }
 }
 
-/// Life cycle state of an instance: SELECTABLE, and with b8 LOCKED.
+/// Life cycle state of an instance: SELECTABLE, or its own state for BLOCKED (assumed: 7F, as in Open Platform 2.0.1'), and
+/// with b8 LOCKED.
 // GPCS 2.3.1 table 11-4
-pub(super) const fn life_cycle(locked: bool) -> u8 {
-    if locked { 0x87 } else { 0x07 }
+pub(super) const fn life_cycle(entry: &Entry) -> u8 {
+    let state = if entry.blocked { 0x7F } else { 0x07 };
+    if entry.locked { state | 0x80 } else { state }
 }
 
 // GPCS 2.3.1 11.1.2: security domain, card lock, card terminate, card reset, CVM management; authorized management,

@@ -101,7 +101,14 @@ impl Card {
             return Err(Sw::NOT_ENOUGH_MEMORY);
         }
         let slot = self.registry.free_slot().ok_or(Sw::NOT_ENOUGH_MEMORY)?;
-        let entry = Entry { aid: instance, module, application, locked: false, activation: Activation::NonActivatable };
+        let entry = Entry {
+            aid: instance,
+            module,
+            application,
+            locked: false,
+            activation: Activation::NonActivatable,
+            blocked: false,
+        };
         Ok(self.registry.commit_install(&mut self.nvm, slot, entry)?)
     }
 

@@ -30,6 +30,7 @@ mod initialize_update;
 mod install;
 mod internal_authenticate;
 mod issuer_authentication;
+mod issuer_script;
 mod manage_channel;
 mod personalisation;
 mod ppse;
@@ -101,6 +102,8 @@ pub struct AppletStatus {
     pub activation: Activation,
     /// Locked by SET STATUS.
     pub locked: bool,
+    /// Blocked by its issuer.
+    pub blocked: bool,
     /// Its place in the holder's order, from 0.
     pub position: usize,
 }
@@ -236,6 +239,7 @@ impl Card {
             personalised: applet.payment.is_some(),
             activation: applet.entry.activation,
             locked: applet.entry.locked,
+            blocked: applet.entry.blocked,
             position,
         };
         self.registry.applets.iter().enumerate().map(status).collect()
@@ -307,7 +311,7 @@ impl Card {
                 session.end_channel();
                 Err(Sw::SECURITY_STATUS_NOT_SATISFIED)
             }
-            _ if protected && !is_external_authenticate(target, command) => Err(match target {
+            _ if protected && !brings_its_own_mac(target, command) => Err(match target {
                 Target::SecurityDomain => Sw::SECURITY_STATUS_NOT_SATISFIED,
                 _ => Sw::SECURE_MESSAGING_NOT_SUPPORTED,
             }),
@@ -358,6 +362,10 @@ impl Card {
             Command::IssuerAuthenticate(command) => {
                 let (slot, phase) = self.transaction(interface)?;
                 self.handle_issuer_authenticate(interface, slot, &phase, command)
+            }
+            Command::IssuerScript(command) => {
+                let (slot, _) = self.transaction(interface)?;
+                self.handle_issuer_script(interface, slot, command)
             }
         }
     }
@@ -469,8 +477,13 @@ const fn goes_bare(instruction: u8) -> bool {
     matches!(instruction, ins::SELECT | ins::INITIALIZE_UPDATE | ins::MANAGE_CHANNEL)
 }
 
-fn is_external_authenticate(target: Target, command: &CApdu) -> bool {
-    target == Target::SecurityDomain && command.ins == ins::EXTERNAL_AUTHENTICATE
+/// Commands whose MAC is no secure channel's: the one that opens it, and the issuer's scripts.
+const fn brings_its_own_mac(target: Target, command: &CApdu) -> bool {
+    match target {
+        Target::SecurityDomain => command.ins == ins::EXTERNAL_AUTHENTICATE,
+        Target::Payment => matches!(command.ins, ins::APPLICATION_BLOCK | ins::APPLICATION_UNBLOCK),
+        Target::Nobody | Target::Directory | Target::Registry => false,
+    }
 }
 
 // ISO 7816-4 11.8.1

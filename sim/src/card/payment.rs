@@ -32,6 +32,8 @@ pub mod dgi {
     pub const KEY_CHECK_VALUES: u16 = 0x9000;
     /// Card risk management (assumed).
     pub const RISK: u16 = 0xA001;
+    /// Whether the application is blocked (assumed): what APPLICATION BLOCK does, by the issuer's own channel.
+    pub const BLOCKED: u16 = 0xA0FE;
     /// Whether contactless activation is allowed (assumed).
     pub const ACTIVATABLE: u16 = 0xA0FF;
     /// First part of the ICC private key in CRT form: q^-1 mod p. Then d mod (q - 1), d mod (p - 1), q.
@@ -75,6 +77,8 @@ pub struct Payment {
     pub risk: Risk,
     /// ICC master key for Application Cryptograms.
     pub master_key_ac: TdesKey,
+    /// ICC master key for the integrity of issuer scripts.
+    pub master_key_integrity: TdesKey,
     /// The RSA key of offline data authentication, if personalisation brought one.
     pub private_key: Option<PrivateKey>,
     /// Last four digits of the card number, for the holder.
@@ -145,7 +149,7 @@ impl Payment {
             well_formed(options)?;
         }
         let in_records = |tag| records.iter().find_map(|record| tlv::find_deep(record, tag));
-        let [master_key_ac, ..] = checked_keys(keys, check_values)?;
+        let [master_key_ac, master_key_integrity, _] = checked_keys(keys, check_values)?;
         Ok(Self {
             application,
             contact: Side::decode(aid, properties, options)?,
@@ -161,6 +165,7 @@ impl Payment {
             log: tlv::find_deep(properties, tag::TAG_9F4D_LOG_ENTRY).map(LogEntry::decode).transpose()?,
             risk,
             master_key_ac,
+            master_key_integrity,
             private_key: private_key(dgis)?,
             last_4: last_4(in_records(tag::TAG_9F25_LAST_4_DIGITS), in_records(tag::TAG_5A_PAN)),
             issuer_country: array(in_records(tag::TAG_5F28_ISSUER_COUNTRY_CODE)),

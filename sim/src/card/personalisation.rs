@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::Card;
 use super::payment::{Payment, dgi};
-use super::registry::{self, Activation};
+use super::registry::{self, Activation, Entry};
 use super::scp03::AesKey;
 use super::store_data::StoreData;
 use crate::wire::sw::Sw;
@@ -97,9 +97,16 @@ impl Card {
                 (Some([0x00]), _) => Activation::NonActivatable,
                 (Some(_), _) => return Err(Sw::WRONG_DATA),
             };
+        let blocked = match round.dgis.get(&dgi::BLOCKED).map(|content| content.as_slice()) {
+            None => applet.entry.blocked,
+            Some([0x00]) => false,
+            Some([0x01]) => true,
+            Some(_) => return Err(Sw::WRONG_DATA),
+        };
+        let entry = Entry { activation, blocked, ..applet.entry };
         let dgis = round.dgis.iter().map(|(dgi, content)| (*dgi, content.as_slice())).collect::<Vec<_>>();
         let payment = Arc::new(payment);
-        Ok(self.registry.commit_personalisation(&mut self.nvm, round.slot, &dgis, activation, payment)?)
+        Ok(self.registry.commit_personalisation(&mut self.nvm, round.slot, &dgis, entry, payment)?)
     }
 }
 
@@ -147,6 +154,7 @@ fn accept(dgi: u16, content: &[u8], encrypted: bool, key: &AesKey) -> Result<Zer
         | dgi::PROCESSING_OPTIONS_AUTHENTICATED
         | dgi::KEY_CHECK_VALUES
         | dgi::RISK
+        | dgi::BLOCKED
         | dgi::ACTIVATABLE => Ok(content),
         _ if secret => Ok(content),
         // EMV CPS 1.1 table 8: an identifier the application does not know.

@@ -32,6 +32,8 @@ pub struct CardProfile {
     pub max_instances: Marked<u8>,
     /// Format of the transaction log (9F4F).
     pub log_format: Marked<Hex>,
+    /// What a blocked application makes of GET PROCESSING OPTIONS.
+    pub blocked_application: Marked<BlockedApplication>,
     /// The most bytes one personalisation round may bring.
     pub personalisation_bytes_max: Marked<u16>,
 }
@@ -127,6 +129,16 @@ pub enum PpseLists {
     DefaultOnly,
 }
 
+/// What an application that its issuer blocked makes of GET PROCESSING OPTIONS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockedApplication {
+    /// The transaction goes on, to an AAC.
+    Aac,
+    /// It is refused with 6985.
+    Refused,
+}
+
 /// An executable load file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -209,6 +221,10 @@ impl Default for CardProfile {
                     0x03,
                 ]),
                 "a form foreign card explorers decode; the band's own is not known",
+            ),
+            blocked_application: assumed(
+                BlockedApplication::Aac,
+                "EMV 4.4 B3 6.5.1 says what SELECT and GENERATE AC answer, not what comes between them",
             ),
             personalisation_bytes_max: assumed(8192, "a bound against endless scripts"),
         }

@@ -65,6 +65,7 @@ impl Card {
             payment,
             application_interchange_profile: side.application_interchange_profile,
             values: [(&side.pdol, pdol_values), (&payment.none, &[]), (&payment.none, &[])],
+            blocked: self.is_blocked_by_issuer(slot),
         };
         let terminal = Qualifiers(known.array(tag::TAG_9F66_TTQ));
         if !terminal.knows_emv_mode() {

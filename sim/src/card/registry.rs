@@ -102,6 +102,8 @@ pub struct Entry {
     pub locked: bool,
     /// Contactless activation.
     pub activation: Activation,
+    /// Blocked by its issuer.
+    pub blocked: bool,
 }
 
 /// What a payment application counts.
@@ -135,9 +137,15 @@ pub struct Applet {
 }
 
 impl Applet {
-    /// Whether the ATC has run out: the application is blocked for good.
+    /// Whether its issuer blocked it, or the ATC has run out, which blocks it for good.
     #[must_use]
     pub const fn is_blocked(&self) -> bool {
+        self.entry.blocked || self.has_run_out()
+    }
+
+    /// Whether the ATC has run out: there is no further transaction.
+    #[must_use]
+    pub const fn has_run_out(&self) -> bool {
         self.counters.atc == u16::MAX
     }
 
@@ -260,17 +268,16 @@ impl Registry {
         Ok(())
     }
 
-    /// Takes a checked personalisation round: its DGIs, the state that follows from it, and what it decodes to.
+    /// Takes a checked personalisation round: its DGIs, the states that follow from it, and what it decodes to.
     pub fn commit_personalisation(
         &mut self,
         nvm: &mut Nvm,
         slot: u8,
         round: &[(u16, &[u8])],
-        activation: Activation,
+        entry: Entry,
         payment: Arc<Payment>,
     ) -> Result<(), PowerLost> {
         let Some(applet) = self.applet_mut(slot) else { return Ok(()) };
-        let entry = Entry { activation, ..applet.entry };
         let encoded = encode(&entry);
         let mut changes = Vec::with_capacity(round.len() + 1);
         changes.push((key(slot, ENTRY), Some(encoded.as_slice())));

@@ -121,6 +121,8 @@ pub struct Session {
     pub round: Option<Round>,
     /// Entries of GET STATUS that are still to come.
     pub cursor: Option<Cursor>,
+    /// Over contacts: what the MAC of the next issuer script is bound to.
+    pub script_cryptogram: Option<Block>,
     /// What the last cryptogram of this session covers; empty before one.
     pub cryptogram_input: Vec<u8>,
 }
@@ -136,6 +138,7 @@ impl Session {
     /// A newly selected application starts from scratch.
     pub fn select(&mut self, selected: Selected) {
         self.end_channel();
+        self.script_cryptogram = None;
         self.selected = selected;
     }
 

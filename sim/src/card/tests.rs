@@ -356,6 +356,7 @@ fn a_round_without_a_mandatory_data_grouping_or_with_a_bad_one_is_refused_whole(
     rows.push((with(0x9104, &[0x82, 0x02, 0x19, 0x80]), Sw::WRONG_DATA));
     rows.push((with(0xA001, &[0xC1, 0x01, 0x10]), Sw::WRONG_DATA));
     rows.push((with(0xA0FF, &[0x02]), Sw::WRONG_DATA));
+    rows.push((with(0xA0FE, &[0x02]), Sw::WRONG_DATA));
     rows.push((with(0x0101, &[0x71, 0x00]), Sw::WRONG_DATA));
     rows.push((with(0x8000, &[0; 48]), Sw::WRONG_DATA));
     rows.push((with(0x7777, &[0; 4]), Sw::REFERENCED_DATA_NOT_FOUND));
@@ -1184,4 +1185,135 @@ fn the_card_can_say_what_its_last_cryptogram_covers() {
     assert_eq!(input[..6], Purchase::default().amount);
     card.reset(CONTACTLESS);
     assert!(card.cryptogram_input(CONTACTLESS).is_empty());
+}
+
+/// An issuer's script with its MAC, bound to this cryptogram.
+fn script(instruction: u8, atc: u16, cryptogram: [u8; 8]) -> CApdu {
+    let header = [0x84, instruction, 0x00, 0x00, 0x08];
+    let cvn = cvn::Cvn::find(0x14).unwrap();
+    let mac = cvn.script_mac(&crypto::TdesKey::new(*b"ICC master key 2"), header, atc, cryptogram);
+    CApdu::new(0x84, instruction, 0x00, 0x00).with_data(mac)
+}
+
+fn cryptogram_in(answer: &RApdu) -> [u8; 8] {
+    value(answer, tag::TAG_9F26_APPLICATION_CRYPTOGRAM).try_into().unwrap()
+}
+
+/// A card whose issuer blocked its application in a contact transaction, ATC 1.
+fn blocked_by_its_issuer() -> Card {
+    let (mut card, first) = inserted(0x80);
+    assert_eq!(card.handle(CONTACT, &script(ins::APPLICATION_BLOCK, 1, cryptogram_in(&first))).sw, Sw::OK);
+    card.reset(CONTACT);
+    card
+}
+
+#[test]
+fn an_application_that_its_issuer_blocks_in_a_transaction_declines_it() {
+    let (mut card, first) = inserted(0x80);
+    let arqc = cryptogram_in(&first);
+    assert_eq!(card.handle(CONTACT, &external_authenticate(&issuer_authentication(arqc))).sw, Sw::OK);
+    assert_eq!(card.handle(CONTACT, &script(ins::APPLICATION_BLOCK, 1, arqc)).sw, Sw::OK);
+    let answer = card.handle(CONTACT, &second(0x40, b"00"));
+    assert_eq!(value(&answer, tag::TAG_9F27_CID), [0x00]);
+}
+
+#[test]
+fn a_blocked_application_is_selected_with_a_warning_and_gives_nothing_but_an_aac() {
+    let mut card = blocked_by_its_issuer();
+    // EMV 4.4 B3 6.5.1.1
+    for interface in [CONTACT, CONTACTLESS] {
+        for p1 in [0x40, 0x80, 0x00] {
+            card.reset(interface);
+            assert_eq!(select(&mut card, interface, &instance(1)).sw, Sw::SELECTED_FILE_DEACTIVATED);
+            assert_eq!(card.handle(interface, &processing_options()).sw, Sw::OK);
+            let answer = card.handle(interface, &Purchase::default().generate_ac(p1));
+            assert_eq!((answer.sw, value(&answer, tag::TAG_9F27_CID)), (Sw::OK, vec![0x00]), "{p1:02X}");
+        }
+    }
+    // The ARQC before the block is the only transaction in the log.
+    assert_eq!(sw(&mut card, CONTACTLESS, "00 B2 01 5C 00"), 0x9000);
+    assert_eq!(sw(&mut card, CONTACTLESS, "00 B2 02 5C 00"), 0x6A83);
+    let ppse = select(&mut card, CONTACTLESS, PPSE).data;
+    assert_eq!(tlv::find_deep(&ppse, tag::TAG_4F_ADF_NAME), None);
+    card.power_off();
+    card.power_on();
+    assert_eq!(select(&mut card, CONTACTLESS, &instance(1)).sw, Sw::SELECTED_FILE_DEACTIVATED);
+}
+
+#[test]
+fn an_issuer_blocks_and_unblocks_over_its_own_channel_too() {
+    let (mut card, mut host) = opened();
+    host.send(&mut card, install(&instance(1)));
+    personalise(&mut card, &mut host, &instance(1), &Personalisation::default());
+    select(&mut card, WIRED, CRS);
+    card.handle(WIRED, &set_activation(true, &instance(1)));
+    for (blocked, selected, cid) in [(1, Sw::SELECTED_FILE_DEACTIVATED, 0x00), (0, Sw::OK, 0x40)] {
+        assert_eq!(host.open(&mut card, 0x33), Sw::OK);
+        store(&mut card, &mut host, &instance(1), &[(0xA0FE, vec![blocked], false)]);
+        assert_eq!((card.applets()[0].blocked, card.applets()[0].activation), (blocked == 1, Activation::Activated));
+        card.reset(CONTACTLESS);
+        assert_eq!(select(&mut card, CONTACTLESS, &instance(1)).sw, selected);
+        assert_eq!(card.handle(CONTACTLESS, &processing_options()).sw, Sw::OK);
+        let answer = card.handle(CONTACTLESS, &Purchase::default().generate_ac(0x40));
+        assert_eq!(value(&answer, tag::TAG_9F27_CID), [cid]);
+    }
+}
+
+#[test]
+fn a_blocked_application_is_unblocked_by_a_script_that_answers_its_aac() {
+    let mut card = blocked_by_its_issuer();
+    select(&mut card, CONTACT, &instance(1));
+    card.handle(CONTACT, &processing_options());
+    let declined = card.handle(CONTACT, &Purchase::default().generate_ac(0x80));
+    assert_eq!(card.handle(CONTACT, &script(ins::APPLICATION_UNBLOCK, 2, cryptogram_in(&declined))).sw, Sw::OK);
+    assert_eq!(select(&mut card, CONTACTLESS, &instance(1)).sw, Sw::OK);
+    let answer = tap(&mut card, &instance(1), &Purchase::default(), 0x40);
+    assert_eq!(value(&answer, tag::TAG_9F27_CID), [0x40]);
+}
+
+#[test]
+fn a_script_that_is_not_the_issuer_s_changes_nothing() {
+    let (card, first) = inserted(0x80);
+    let genuine = script(ins::APPLICATION_BLOCK, 1, cryptogram_in(&first));
+    let before = card.nvm_digest();
+    let refused = |mut card: Card, interface, command: &CApdu, sw| {
+        assert_eq!(card.handle(interface, command).sw, sw, "{command:02X?}");
+        assert_eq!(card.nvm_digest(), before);
+    };
+    let with = |data: &[u8]| CApdu::new(0x84, ins::APPLICATION_BLOCK, 0x00, 0x00).with_data(data);
+    for at in 0..8 {
+        let mut mac = genuine.data.clone();
+        mac[at] ^= 0x10;
+        refused(card.clone(), CONTACT, &with(&mac), Sw::SECURE_MESSAGING_INCORRECT);
+    }
+    refused(card.clone(), CONTACT, &with(&[]), Sw::SECURE_MESSAGING_MISSING);
+    refused(card.clone(), CONTACT, &with(&genuine.data[..3]), Sw::WRONG_LENGTH);
+    refused(card.clone(), CONTACT, &with(&[&genuine.data[..], &[0]].concat()), Sw::WRONG_LENGTH);
+    refused(card.clone(), CONTACT, &CApdu { p1: 1, ..genuine.clone() }, Sw::INCORRECT_P1_P2);
+    refused(card.clone(), CONTACT, &CApdu { cla: 0x80, ..genuine.clone() }, Sw::CLA_NOT_SUPPORTED);
+    // The header is in the MAC.
+    let other = CApdu { ins: ins::APPLICATION_UNBLOCK, ..genuine.clone() };
+    refused(card.clone(), CONTACT, &other, Sw::SECURE_MESSAGING_INCORRECT);
+    // Not before a cryptogram, and not in the field.
+    for interface in [CONTACT, CONTACTLESS] {
+        let mut selected = card.clone();
+        select(&mut selected, interface, &instance(1));
+        let sw = if interface == CONTACT { Sw::CONDITIONS_NOT_SATISFIED } else { Sw::INS_NOT_SUPPORTED };
+        refused(selected, interface, &genuine, sw);
+    }
+    // The MAC of one script is not the next one's.
+    let mut card = card;
+    assert_eq!(card.handle(CONTACT, &genuine).sw, Sw::OK);
+    assert_eq!(card.handle(CONTACT, &genuine).sw, Sw::SECURE_MESSAGING_INCORRECT);
+}
+
+#[test]
+fn a_blocked_application_may_refuse_to_begin_if_the_profile_says_so() {
+    let mut card = blocked_by_its_issuer();
+    let profile = CardProfile::default();
+    let refused = profile::BlockedApplication::Refused;
+    let blocked_application = crate::wire::marked::Marked { value: refused, ..profile.blocked_application.clone() };
+    card.profile = Arc::new(CardProfile { blocked_application, ..profile });
+    assert_eq!(select(&mut card, CONTACTLESS, &instance(1)).sw, Sw::SELECTED_FILE_DEACTIVATED);
+    assert_eq!(card.handle(CONTACTLESS, &processing_options()).sw, Sw::CONDITIONS_NOT_SATISFIED);
 }

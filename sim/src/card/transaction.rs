@@ -30,6 +30,8 @@ pub(super) struct Known<'a> {
     pub(super) application_interchange_profile: [u8; 2],
     /// Lists and what came for them, the newest first.
     pub(super) values: [(&'a Dol, &'a [u8]); 3],
+    /// Its issuer blocked the application.
+    pub(super) blocked: bool,
 }
 
 impl Known<'_> {
@@ -76,11 +78,12 @@ pub(super) struct Transaction {
 
 impl Transaction {
     /// Card risk management: an offline approval counts against both limits; what would exceed one goes online. The card
-    /// never grants more than was asked for.
-    // EMV 4.4 B3 10.8; limits from DGI A001
+    /// never grants more than was asked for, and a blocked application grants nothing.
+    // EMV 4.4 B3 10.8, 6.5.1.1; limits from DGI A001
     pub(super) fn first(requested: Cryptogram, known: &Known<'_>, counters: Counters) -> Self {
         let limits = Limits::check(known, counters);
         let cryptogram = match requested {
+            _ if known.blocked => Cryptogram::Aac,
             Cryptogram::Tc if limits.exceeded() => Cryptogram::Arqc,
             requested => requested,
         };
@@ -93,7 +96,7 @@ impl Transaction {
 
     /// After the issuer was asked, or could not be. A genuine answer resets the offline counters; a false one declines. Where
     /// nobody could be asked the limits hold (assumed: an issuer that sends no cryptogram of its own is believed).
-    // EMV 4.4 B3 10.11
+    // EMV 4.4 B3 10.11, 6.5.1.1
     pub(super) fn second(
         requested: Cryptogram,
         issuer: IssuerAuthentication,
@@ -103,7 +106,8 @@ impl Transaction {
         // EMV 4.4 B4 A6: Y3, unable to go online, approved.
         let unable_to_go_online = known.value(tag::TAG_8A_ARC) == Some(b"Y3");
         let limits = Limits::check(known, counters);
-        let refused = issuer == IssuerAuthentication::Failed || unable_to_go_online && limits.exceeded();
+        let refused =
+            known.blocked || issuer == IssuerAuthentication::Failed || unable_to_go_online && limits.exceeded();
         let cryptogram = if requested == Cryptogram::Tc && !refused { Cryptogram::Tc } else { Cryptogram::Aac };
         let mut transaction = limits.transaction(counters, Cryptogram::Arqc);
         transaction.second = Some(cryptogram);
