@@ -49,6 +49,8 @@ pub struct BankSettings {
     pub max_cards: u8,
     /// R12: what becomes of payments with tokens of the old NFC service. Default `declined`.
     pub old_service_payments: OldServicePayments,
+    /// R7: what a suspension does to the card in the band. Default `deactivates`.
+    pub suspension: Suspension,
     /// R12: the app of the service update; tokens issued to an older app are old-service tokens. Default 4.0.0 (assumed).
     pub service_update: AppVersion,
     /// R10: how often, in each add, the bank says that its data is not ready (3007). Default 0.
@@ -69,6 +71,7 @@ impl Default for BankSettings {
             new_code_replaces_old: true,
             max_cards: 6,
             old_service_payments: OldServicePayments::Declined,
+            suspension: Suspension::Deactivates,
             service_update: AppVersion(4, 0, 0),
             data_not_ready_times: 0,
             data_retry_after: Duration::from_secs(4),
@@ -97,6 +100,17 @@ pub enum OldServicePayments {
     Declined,
     /// The bank treats them like any other.
     Allowed,
+}
+
+/// What a suspension does to the card in the band (R7). Which one the real band's issuers use is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Suspension {
+    /// It may no longer be activated: readers do not find it.
+    #[default]
+    Deactivates,
+    /// Its application is blocked, as by APPLICATION BLOCK: readers find it with a warning, and it declines (EMV 4.4 B3 6.5.1).
+    BlocksApplication,
 }
 
 /// The bank's own number of an added card. Its [`CardId`] is `card-N`.
@@ -158,10 +172,9 @@ impl BankCard {
         !matches!(self.phase, Phase::Gone)
     }
 
-    /// Whether the band shall pay with it.
-    // R7, R8
-    pub(super) const fn shall_pay(&self) -> bool {
-        matches!(self.phase, Phase::Confirmed) && !self.suspended
+    /// Whether its holder has proved to be one.
+    pub(super) const fn is_confirmed(&self) -> bool {
+        matches!(self.phase, Phase::Confirmed)
     }
 
     /// Takes a payment into the record.
@@ -509,11 +522,12 @@ mod tests {
     fn settings_are_the_rules_unless_a_file_says_otherwise() {
         let settings: BankSettings = serde_yaml::from_str("{}").expect("settings");
         assert_eq!(settings, BankSettings::default());
-        let text = "code_valid_for: 90s\ndata_retry_after: 500ms\nold_service_payments: allowed\nmax_cards: 2\n";
+        let text = "code_valid_for: 90s\ndata_retry_after: 500ms\nold_service_payments: allowed\nmax_cards: 2\nsuspension: blocks_application\n";
         let settings: BankSettings = serde_yaml::from_str(text).expect("settings");
         assert_eq!(settings.code_valid_for, Duration::from_secs(90));
         assert_eq!(settings.data_retry_after, Duration::from_millis(500));
         assert_eq!(settings.old_service_payments, OldServicePayments::Allowed);
+        assert_eq!(settings.suspension, Suspension::BlocksApplication);
         assert_eq!((settings.max_cards, settings.code_requests), (2, 3));
         for wrong in ["code_valid_for: 10", "code_valid_for: -1s", "codes: 3"] {
             assert!(serde_yaml::from_str::<BankSettings>(wrong).is_err(), "{wrong}");

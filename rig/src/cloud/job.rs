@@ -8,10 +8,10 @@ use band_sim::rng::Rng;
 use band_sim::time::Instant;
 
 use super::api::{AccountId, JobId, Refusal, ScriptAnswer, ScriptCommand};
-use super::bank::{Bank, CardKey};
+use super::bank::{Bank, BankCard, CardKey, Suspension};
 use super::perso;
 use super::scp03_host::{Channel, Opening};
-use super::tsm::{self, Activation, Batch, Meaning, Sent, Told};
+use super::tsm::{self, Activation, Batch, Listed, Meaning, Sent, Told};
 use super::unit::{Cplc, UnitState};
 
 /// Parts of a list that are fetched before the band is taken to be broken.
@@ -225,7 +225,7 @@ impl Job {
             Task::Add { card } => return self.add(context, card, batch, channel),
             Task::Activate { card } => {
                 let instance = context.instance_of(card).ok_or(Refusal::UnknownCard)?;
-                let round = perso::store_data(&perso::holder_confirmed(true), channel.max_data());
+                let round = perso::store_data(&[perso::holder_confirmed(true)], channel.max_data());
                 batch.personalise(&mut channel, &instance, round);
                 batch.select_registry();
                 batch.activate(&instance);
@@ -334,42 +334,59 @@ fn open(task: &Task, parts: u8, context: &mut Context<'_>) -> (Stage, Vec<Script
     (Stage::Opening { opening, sent, parts }, commands)
 }
 
+/// A live card, and how the bank wants it in the band.
+// R7, R8
+struct Live {
+    key: CardKey,
+    aid: Vec<u8>,
+    /// Whether readers may find it.
+    may_be_found: bool,
+    /// Whether its application is blocked.
+    blocked: bool,
+}
+
 /// What brings the band to what the bank says: whatever has no live card leaves it, whoever shall pay can, in order.
 // R5, R6, R7, R8, R10, R13
 fn repair(context: &mut Context<'_>, order: &[CardKey], told: &[Told], channel: &mut Channel, batch: &mut Batch) {
     let present = tsm::instances(told);
     let registry = tsm::registry(told);
-    let states = tsm::activations(&registry);
+    let states = tsm::states(&registry);
     let missing: Vec<Vec<u8>> = context.unit.leftovers.difference(&present).cloned().collect();
     missing.iter().for_each(|aid| context.instance_is_gone(aid));
     let live = context.live_instances(order);
-    for (key, aid, _) in live.iter().filter(|(_, aid, _)| !present.contains(aid)) {
+    for Live { key, aid, .. } in live.iter().filter(|card| !present.contains(&card.aid)) {
         // The band was wiped: what is no longer in it is no card any more.
         context.bank.delete(*key);
         context.instance_is_gone(aid);
     }
-    let kept: Vec<_> = live.into_iter().filter(|(_, aid, _)| present.contains(aid)).collect();
-    for aid in present.iter().filter(|aid| kept.iter().all(|(_, kept, _)| kept != *aid)) {
+    let kept: Vec<_> = live.into_iter().filter(|card| present.contains(&card.aid)).collect();
+    for aid in present.iter().filter(|aid| kept.iter().all(|kept| kept.aid != **aid)) {
         batch.delete(channel, aid);
     }
-    let state = |aid: &[u8]| states.get(aid).copied().unwrap_or(Activation::NonActivatable);
-    for (_, aid, shall_pay) in &kept {
-        let allowed = state(aid) != Activation::NonActivatable;
-        if allowed != *shall_pay {
-            let round = perso::store_data(&perso::holder_confirmed(*shall_pay), channel.max_data());
-            batch.personalise(channel, aid, round);
+    let state = |aid: &[u8]| states.get(aid).copied().unwrap_or(Listed::ABSENT);
+    for card in &kept {
+        let Listed { activation, blocked } = state(&card.aid);
+        let mut groupings = Vec::new();
+        if (activation != Activation::NonActivatable) != card.may_be_found {
+            groupings.push(perso::holder_confirmed(card.may_be_found));
+        }
+        if blocked != card.blocked {
+            groupings.push(perso::application_blocked(card.blocked));
+        }
+        if !groupings.is_empty() {
+            batch.personalise(channel, &card.aid, perso::store_data(&groupings, channel.max_data()));
         }
     }
-    let to_activate: Vec<_> =
-        kept.iter().filter(|(_, aid, shall_pay)| *shall_pay && state(aid) != Activation::Activated).collect();
-    let wanted: Vec<Vec<u8>> = kept.iter().map(|(_, aid, _)| aid.clone()).collect();
+    let is_activated = |card: &&Live| state(&card.aid).activation == Activation::Activated;
+    let to_activate: Vec<_> = kept.iter().filter(|card| card.may_be_found && !is_activated(card)).collect();
+    let wanted: Vec<Vec<u8>> = kept.iter().map(|card| card.aid.clone()).collect();
     let listed: Vec<&Vec<u8>> = registry.iter().map(|(aid, _)| aid).filter(|aid| wanted.contains(aid)).collect();
     let out_of_order = !listed.into_iter().eq(&wanted);
     if to_activate.is_empty() && !out_of_order {
         return;
     }
     batch.select_registry();
-    to_activate.iter().for_each(|(_, aid, _)| batch.activate(aid));
+    to_activate.iter().for_each(|card| batch.activate(&card.aid));
     if out_of_order {
         batch.set_order(&wanted);
     }
@@ -382,13 +399,19 @@ impl Context<'_> {
 
     /// The instances of the live cards among these, in their order.
     fn instances_of(&self, order: &[CardKey]) -> Vec<Vec<u8>> {
-        self.live_instances(order).into_iter().map(|(_, aid, _)| aid).collect()
+        self.live_instances(order).into_iter().map(|card| card.aid).collect()
     }
 
-    /// Live cards: key, instance, and whether it shall pay.
-    fn live_instances(&self, order: &[CardKey]) -> Vec<(CardKey, Vec<u8>, bool)> {
+    fn live_instances(&self, order: &[CardKey]) -> Vec<Live> {
+        let blocks = self.bank.settings.suspension == Suspension::BlocksApplication;
         let cards = order.iter().filter_map(|key| self.bank.card(*key)).filter(|card| card.is_live());
-        cards.map(|card| (card.key, card.instance.clone(), card.shall_pay())).collect()
+        let live = |card: &BankCard| Live {
+            key: card.key,
+            aid: card.instance.clone(),
+            may_be_found: card.is_confirmed() && (blocks || !card.suspended),
+            blocked: blocks && card.suspended,
+        };
+        cards.map(live).collect()
     }
 
     /// The instance is known not to be in the band: a deleted card of it is nowhere any more.

@@ -81,9 +81,14 @@ fn certify(product: &CardProduct, token: &Token, card_keys: &CardKeys) -> Option
     card_keys.certify(product.scheme, &token.number, &product.expiry, &signed)
 }
 
-/// The round that lets an instance pay, or takes it away (`A0FF`, assumed).
-pub(super) fn holder_confirmed(confirmed: bool) -> Vec<DataGrouping> {
-    vec![plain(0xA0FF, vec![u8::from(confirmed)])]
+/// What lets an instance be activated, or takes that away (`A0FF`, assumed).
+pub(super) fn holder_confirmed(confirmed: bool) -> DataGrouping {
+    plain(0xA0FF, vec![u8::from(confirmed)])
+}
+
+/// What blocks an application, or lifts the block (`A0FE`, assumed).
+pub(super) fn application_blocked(blocked: bool) -> DataGrouping {
+    plain(0xA0FE, vec![u8::from(blocked)])
 }
 
 /// Cuts data groupings into STORE DATA commands of at most `max_data` bytes, before secure messaging.
@@ -501,7 +506,7 @@ mod tests {
     fn an_encrypted_last_block_says_both() {
         let keys = DataGrouping { tag: 0x8201, content: vec![0; 16], encrypted: true };
         assert_eq!(store_data(&[keys], 239)[0].p1, 0xE8);
-        assert_eq!(store_data(&holder_confirmed(true), 239)[0].data, [0xA0, 0xFF, 0x01, 0x01]);
+        assert_eq!(store_data(&[holder_confirmed(true)], 239)[0].data, [0xA0, 0xFF, 0x01, 0x01]);
     }
 
     #[test]

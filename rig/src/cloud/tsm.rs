@@ -234,19 +234,35 @@ pub(super) enum Activation {
     NonActivatable,
 }
 
+/// What the registry says of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// Whether readers may find it.
+    pub(super) activation: Activation,
+    /// Whether its issuer blocked it: the life cycle state that its own is, without the lock (7F, assumed).
+    pub(super) blocked: bool,
+}
+
+impl Listed {
+    /// What holds of an instance that the registry does not list.
+    pub(super) const ABSENT: Self = Self { activation: Activation::NonActivatable, blocked: false };
+}
+
 /// The contactless registry as the card lists it, in its order.
 // GPC Amendment C 3.11.3: 61 {4F, 9F70: life cycle, contactless activation state}
-pub(super) fn registry(told: &[Told]) -> Vec<(Vec<u8>, Activation)> {
+pub(super) fn registry(told: &[Told]) -> Vec<(Vec<u8>, Listed)> {
     let parts = told.iter().filter(|(meaning, ..)| *meaning == Meaning::Registry);
     let entries = parts.flat_map(|(_, data, _)| tlv::walk(data).filter_map(Result::ok));
     let entry = |value: &[u8]| {
         let aid = tlv::find(value, TAG_4F_ADF_NAME)?.to_vec();
-        let activation = match tlv::find(value, TAG_9F70_LIFE_CYCLE_STATE)? {
+        let states = tlv::find(value, TAG_9F70_LIFE_CYCLE_STATE)?;
+        let activation = match states {
             [_, 0x00] => Activation::Deactivated,
             [_, 0x01] => Activation::Activated,
             _ => Activation::NonActivatable,
         };
-        Some((aid, activation))
+        let blocked = states.first().is_some_and(|life_cycle| life_cycle & 0x7F == 0x7F);
+        Some((aid, Listed { activation, blocked }))
     };
     let templates = entries.filter(|object| object.tag == TAG_61_APPLICATION_TEMPLATE);
     templates.filter_map(|object| entry(object.value)).collect()
@@ -270,6 +286,6 @@ pub(super) fn has_more(told: &[Told], meaning: &Meaning) -> bool {
 }
 
 /// The instance states by name.
-pub(super) fn activations(registry: &[(Vec<u8>, Activation)]) -> BTreeMap<&[u8], Activation> {
-    registry.iter().map(|(aid, activation)| (aid.as_slice(), *activation)).collect()
+pub(super) fn states(registry: &[(Vec<u8>, Listed)]) -> BTreeMap<&[u8], Listed> {
+    registry.iter().map(|(aid, listed)| (aid.as_slice(), *listed)).collect()
 }

@@ -102,6 +102,8 @@ pub struct BankSettings {
     pub new_code_replaces_old: Option<bool>,
     /// What becomes of payments with tokens of the old NFC service (R12). Default `declined`.
     pub old_service_payments: Option<OldServicePayments>,
+    /// What a suspension does to the card in the band (R7). Default `deactivates`.
+    pub suspension: Option<Suspension>,
     /// How often the bank says *data not ready* (3007) in an add. Default 0.
     pub data_not_ready_times: Option<At<u8>>,
     /// How many cards a band may hold (R9). Default 6.
@@ -116,6 +118,16 @@ pub enum OldServicePayments {
     Declined,
     /// The bank lets them pass.
     Allowed,
+}
+
+/// What a suspension does to the card in the band (R7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Suspension {
+    /// Readers do not find it any more.
+    Deactivates,
+    /// Its application is blocked: a reader that finds it all the same gets an AAC.
+    BlocksApplication,
 }
 
 /// Settings of the phone and its app.

@@ -16,7 +16,7 @@ use super::perform::{Broken, Stage};
 use super::run;
 use super::span::At;
 use super::units::{DurationExpr, Setting};
-use crate::cloud::bank::{BankSettings, OldServicePayments};
+use crate::cloud::bank::{BankSettings, OldServicePayments, Suspension};
 use crate::cloud::scp03_host::{AesKey, IsdKeys};
 use crate::cloud::unit::UnitRecord;
 use crate::cloud::{Cloud, CloudConfig};
@@ -199,6 +199,11 @@ fn bank(given: &Given, settings: &BTreeMap<Setting, Duration>) -> BankSettings {
         None => bank.old_service_payments,
         Some(file::OldServicePayments::Declined) => OldServicePayments::Declined,
         Some(file::OldServicePayments::Allowed) => OldServicePayments::Allowed,
+    };
+    bank.suspension = match stated.suspension {
+        None => bank.suspension,
+        Some(file::Suspension::Deactivates) => Suspension::Deactivates,
+        Some(file::Suspension::BlocksApplication) => Suspension::BlocksApplication,
     };
     bank
 }
