@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use band_sim::card::crypto::{Padding, TdesKey, common_session_key, mac_algorithm_3};
-use bandrig::cloud::api::{AuthorisationReason, AuthorisationReply};
+use bandrig::cloud::api::AuthorisationReply;
 use bandrig::station::fixtures::Fixtures;
 use bandrig::terminal::Terminal;
 use bandrig::terminal::io::{Input, Outcome, Output, Purchase};
@@ -214,17 +214,9 @@ fn one_payment(card: &Card, shop: &Arc<bandrig::terminal::config::TerminalConfig
                 assert!(began.elapsed() < PATIENCE, "the payment ends");
                 terminal.handle(now, Input::Answer(answer));
             }
-            Output::Online(_) => terminal.handle(
-                now,
-                Input::Online(Some(AuthorisationReply {
-                    approved: true,
-                    arc: *b"00",
-                    issuer_authentication_data: None,
-                    reason: AuthorisationReason::Approved,
-                    cryptogram_input: None,
-                    suspicion: None,
-                })),
-            ),
+            Output::Online(_) => {
+                terminal.handle(now, Input::Online(Some(AuthorisationReply::stand_in_approval())));
+            }
             Output::Done(receipt) => {
                 assert_eq!(receipt.outcome, Outcome::Approved, "{}", receipt.reason);
                 let whole = began.expect("the card was asked").elapsed();

@@ -49,14 +49,7 @@ fn answer(text: &str) -> Input {
 }
 
 fn approval() -> AuthorisationReply {
-    AuthorisationReply {
-        approved: true,
-        arc: *b"00",
-        issuer_authentication_data: None,
-        reason: AuthorisationReason::Approved,
-        cryptogram_input: None,
-        suspicion: None,
-    }
+    AuthorisationReply::stand_in_approval()
 }
 
 fn refusal() -> AuthorisationReply {

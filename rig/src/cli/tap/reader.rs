@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::drive::{Carried, Surroundings};
 use super::{EXIT_STATION, Failed, Tap};
-use crate::cloud::api::{Authorisation, AuthorisationReason, AuthorisationReply};
+use crate::cloud::api::{Authorisation, AuthorisationReply};
 use crate::link::pcsc as smart_card;
 
 /// The reader, a stand-in for a bank that nobody asks for real, and the customer.
@@ -39,15 +39,7 @@ impl Surroundings for InReader {
 
     /// Whoever issued the card is not asked, so nothing is known of the cryptogram.
     fn authorise(&mut self, _: &Authorisation) -> (Option<AuthorisationReply>, Duration) {
-        let approved = AuthorisationReply {
-            approved: true,
-            arc: *b"00",
-            issuer_authentication_data: None,
-            reason: AuthorisationReason::Approved,
-            cryptogram_input: None,
-            suspicion: None,
-        };
-        (self.online.then_some(approved), Duration::ZERO)
+        (self.online.then(AuthorisationReply::stand_in_approval), Duration::ZERO)
     }
 
     fn pin(&mut self) -> (Option<String>, Duration) {
