@@ -18,6 +18,7 @@ pub(super) fn decide(transaction: &mut Transaction) -> Decision<Next> {
     let mut online = cryptogram == Cryptogram::Arqc || demands & 0x80 != 0;
     if cryptogram == Cryptogram::Tc {
         online |= goes_online_if_expired(transaction)?;
+        check_cashback(transaction)?;
     }
     online |= authenticate(transaction, online)?;
     let cvm = cvm::select_by_qualifiers(transaction, cryptogram == Cryptogram::Arqc)?;
@@ -73,6 +74,16 @@ fn goes_online_if_expired(transaction: &mut Transaction) -> Decision<bool> {
         return Err(Stop::end(Outcome::Declined, "the application has expired"));
     }
     Ok(true)
+}
+
+/// C-3 5.5.1, for a TC: cashback that the card's usage control forbids is declined, unless the card wants its contacts used for
+/// it (9F6C b1.02). Cash alone this terminal does not pay out.
+fn check_cashback(transaction: &mut Transaction) -> Decision<()> {
+    const OTHER_INTERFACE_FOR_CASHBACK: u8 = 0x02;
+    let Some(why) = restrictions::forbidden_cashback(transaction) else { return Ok(()) };
+    let elsewhere =
+        qualifiers(transaction) & OTHER_INTERFACE_FOR_CASHBACK != 0 && transaction.config.has(OtherInterface::Contact);
+    Err(Stop::end(if elsewhere { Outcome::TryAnotherInterface } else { Outcome::Declined }, why))
 }
 
 /// C-3 5.6: an offline payment must be authenticated; says whether it has to go online instead.

@@ -91,7 +91,7 @@ fn check_version(transaction: &mut Transaction) {
 fn check_usage(transaction: &mut Transaction) {
     const OTHER_THAN_ATM: u8 = 0x01;
     let card = &transaction.application.card;
-    let Some([usage, cashback]) = card.array::<2>(tag::TAG_9F07_AUC) else { return };
+    let Some([usage, _]) = card.array::<2>(tag::TAG_9F07_AUC) else { return };
     let issuer_country = card.array::<2>(tag::TAG_5F28_ISSUER_COUNTRY_CODE);
     let here = bcd::<2>(transaction.config.country.into());
     let service_not_allowed = Finding::SERVICE_NOT_ALLOWED;
@@ -101,16 +101,27 @@ fn check_usage(transaction: &mut Transaction) {
     }
     // C-2 7.7 PRE.13: without the issuer's country nothing more is checked.
     let Some(issuer_country) = issuer_country else { return };
-    let (goods_and_services, cashback_bit, whose) = match issuer_country == here {
-        true => (0x20 | 0x08, 0x80, "domestic"),
-        false => (0x10 | 0x04, 0x40, "international"),
+    let (goods_and_services, whose) = match issuer_country == here {
+        true => (0x20 | 0x08, "domestic"),
+        false => (0x10 | 0x04, "international"),
     };
     if usage & goods_and_services == 0 {
         find(transaction, service_not_allowed, format_args!("the card is not valid for {whose} purchases (9F07)"));
     }
-    if transaction.purchase.amount_other_minor > 0 && cashback & cashback_bit == 0 {
-        find(transaction, service_not_allowed, format_args!("the card is not valid for {whose} cashback (9F07)"));
+    if let Some(why) = forbidden_cashback(transaction) {
+        find(transaction, service_not_allowed, why);
     }
+}
+
+/// Why the card must not be used for the cashback that is asked for, if it must not; a card that names no usage or no country
+/// forbids nothing.
+pub(super) fn forbidden_cashback(transaction: &Transaction) -> Option<String> {
+    let card = &transaction.application.card;
+    let [_, cashback] = card.array::<2>(tag::TAG_9F07_AUC)?;
+    let domestic = card.array::<2>(tag::TAG_5F28_ISSUER_COUNTRY_CODE)? == bcd::<2>(transaction.config.country.into());
+    let (bit, whose) = if domestic { (0x80, "domestic") } else { (0x40, "international") };
+    let forbidden = transaction.purchase.amount_other_minor > 0 && cashback & bit == 0;
+    forbidden.then(|| format!("the card is not valid for {whose} cashback (9F07)"))
 }
 
 fn check_dates(transaction: &mut Transaction) {

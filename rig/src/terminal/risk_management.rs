@@ -1,4 +1,7 @@
 //! Terminal risk management: the amount against the contactless and the floor limit (EMV Contactless C-2 S456.14, S456.37).
+//!
+//! A contact terminal also picks payments at random and counts those offline in a row (EMV 4.4 B3 10.6.2, 10.6.3). Kernels 2 and
+//! 3 have neither; kernel 3 compares the amount with its limits before the card (`entry_point.rs`).
 
 use band_sim::wire::tag;
 

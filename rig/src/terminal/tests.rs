@@ -3,6 +3,7 @@
 #![allow(clippy::inconsistent_digit_grouping, reason = "amounts are in minor units: 50_00 is 50.00")]
 
 mod authentication;
+mod decisions;
 mod fake_card;
 mod hostile;
 mod kernel_2;
@@ -98,8 +99,29 @@ impl Till {
 
 /// Pays with `card`, with an acquirer that answers `reply` and a customer who types 1234.
 fn pay(config: TerminalConfig, amount_minor: u64, card: &mut FakeCard, reply: Option<AuthorisationReply>) -> Payment {
+    let purchase = purchase(&config, amount_minor);
+    pay_for(purchase, config, card, reply)
+}
+
+/// The same, 10.00 of the amount to be handed out.
+fn pay_with_cashback(
+    config: TerminalConfig,
+    amount_minor: u64,
+    card: &mut FakeCard,
+    reply: Option<AuthorisationReply>,
+) -> Payment {
+    let purchase = Purchase { amount_other_minor: 10_00, ..purchase(&config, amount_minor) };
+    pay_for(purchase, config, card, reply)
+}
+
+fn pay_for(
+    purchase: Purchase,
+    config: TerminalConfig,
+    card: &mut FakeCard,
+    reply: Option<AuthorisationReply>,
+) -> Payment {
     let mut till = Till::new(config);
-    let mut outputs = till.start(amount_minor);
+    let mut outputs = till.handle(Input::Start(purchase));
     let mut payment = Payment::default();
     loop {
         assert_eq!(outputs.len(), 1, "one thing at a time: {outputs:?}");

@@ -14,6 +14,8 @@ use super::hex;
 pub(super) struct FakeCard {
     /// Names and priorities in the directory.
     pub(super) directory: Vec<(Vec<u8>, u8)>,
+    /// The kernel identifier (9F2A) of a name in the directory, if it has one.
+    pub(super) kernel_identifiers: BTreeMap<Vec<u8>, Vec<u8>>,
     /// What each SELECT, by name, is answered with instead of the application's own.
     pub(super) refused_names: Vec<Vec<u8>>,
     /// What GET PROCESSING OPTIONS gives.
@@ -53,6 +55,7 @@ impl FakeCard {
     pub(super) fn mastercard() -> Self {
         Self {
             directory: vec![(hex("A0 00 00 00 04 10 10 00 01"), 1)],
+            kernel_identifiers: BTreeMap::new(),
             refused_names: Vec::new(),
             options: map([(tag::TAG_82_AIP, "18 80"), (tag::TAG_94_AFL, "08 01 02 01")]),
             pdol: Vec::new(),
@@ -146,7 +149,10 @@ impl FakeCard {
         let entries = |list: Writer| {
             self.directory.iter().fold(list, |list, (name, priority)| {
                 list.nest(tag::TAG_61_APPLICATION_TEMPLATE, |entry| {
-                    entry.put(tag::TAG_4F_ADF_NAME, name).put(tag::TAG_87_PRIORITY, [*priority])
+                    entry
+                        .put(tag::TAG_4F_ADF_NAME, name)
+                        .put(tag::TAG_87_PRIORITY, [*priority])
+                        .put_some(tag::TAG_9F2A_KERNEL_IDENTIFIER, self.kernel_identifiers.get(name))
                 })
             })
         };
