@@ -58,3 +58,11 @@ install_needs() {
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" </dev/null ||
         printf 'apt-get could not install %s\n' "${missing[*]}"
 }
+
+# all_features: in `features`, what builds everything in one go where the libraries are there; every later step takes what that built.
+all_features() {
+    features=()
+    if pkg-config --exists dbus-1 libpcsclite 2>/dev/null; then
+        features=(--features bandrig/bluez,bandrig/pcsc)
+    fi
+}
