@@ -251,7 +251,8 @@ impl Drop for Standing {
 
 fn kill(folder: &Path) -> Result<(), String> {
     let Some(pid) = process(folder) else { return Ok(()) };
-    let killed = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
+    // The shell's own `kill`: the program of that name is not on every machine.
+    let killed = Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).stderr(Stdio::null()).status();
     if gone(folder, GONE_WITHIN) {
         return Ok(());
     }
