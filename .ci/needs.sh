@@ -23,6 +23,7 @@ needs=(
     'command -v btvirt|bluez-test-tools'
     'command -v dbus-daemon|dbus'
     'command -v dbus-send|dbus-bin'
+    'command -v pgrep|procps'
 )
 
 # missing_needs: the packages of every need that is not there, in `missing`.
