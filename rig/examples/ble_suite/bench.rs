@@ -20,7 +20,7 @@ use bandrig::station::fixtures::Fixtures;
 
 use crate::{Checks, Cli, broken};
 
-const PROFILE: &str = "mi-smart-band-4-nfc";
+pub const PROFILE: &str = "mi-smart-band-4-nfc";
 const SELECT_ISD: &[u8] = &[0x00, 0xA4, 0x04, 0x00, 0x08, 0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00];
 const GET_CPLC: &[u8] = &[0x80, 0xCA, 0x9F, 0x7F, 0x00];
 /// Where the phone waits for nothing with a deadline.

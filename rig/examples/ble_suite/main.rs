@@ -16,6 +16,7 @@ mod bench;
 mod echo;
 mod hostile;
 mod raw;
+mod speed;
 
 #[derive(Parser)]
 struct Cli {
@@ -54,6 +55,13 @@ enum What {
         /// How many commands are thrown at the band.
         #[arg(long, default_value_t = 5_000)]
         writes: usize,
+    },
+    /// Round trips against the echo server on the band's adapter; whose time it is while a card is added. A release build, please.
+    Speed {
+        #[arg(long, default_value_t = 20)]
+        blocks: usize,
+        #[arg(long, default_value_t = 5)]
+        adds: usize,
     },
     /// A bare echo server.
     Echo {
@@ -105,6 +113,7 @@ fn main() -> ExitCode {
         What::Hostile { second, other, seed, writes } => {
             hostile::run(&cli, (second, other), *seed, *writes, &mut checks)
         }
+        What::Speed { blocks, adds } => speed::run(&cli, *blocks, *adds, &mut checks),
         What::Echo { adapter, advertise } => return echo::serve(adapter, *advertise),
     };
     match done {

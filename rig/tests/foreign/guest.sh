@@ -6,7 +6,8 @@
 #
 # Parts: table gatttool bluetoothctl bleak phone restart, all of these when none is named. By itself, with a second phone and a
 # device of that one (`--controllers 4 --limit 300`): hostile, everything that no phone should do, bluetoothd killed in the middle, and
-# a good phone at the end; WRITES says how many commands it throws at the band, 5000 by default. Prints a line per check, `ok` or
+# a good phone at the end; WRITES says how many commands it throws at the band, 5000 by default. By itself, with a release build:
+# speed, round trips beside those of an echo server, and whose time it is while a card is added. Prints a line per check, `ok` or
 # `FAILED`, one `PASS` or `FAIL` per part, and at the end how many of each. Exit code 0 when all passed, 1 when one failed, 3 when
 # there was nothing to test: no controllers, no band.
 #
@@ -169,6 +170,13 @@ for what in "$@"; do
             phone 'the next good phone'
             kill $echo 2>/dev/null
             say "memory of the band (VmRSS): $before KiB after the first phone, $(memory) KiB after the last"
+            ;;
+        speed)
+            "$BLE_SUITE" echo $adapter >"$work/echo.out" 2>&1 &
+            echo=$!
+            wait_for 60 grep -q '^ready' "$work/echo.out" || { say "the echo server does not come up"; exit 3; }
+            part speed 300 "$BLE_SUITE" --adapter $phone --address "$address" --key $key --pid "$band" speed
+            kill $echo 2>/dev/null
             ;;
         *) say "there is no part $what"; exit 2 ;;
     esac
