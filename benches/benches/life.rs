@@ -4,62 +4,26 @@
 //! The last lines are rates; `ratio` is against the bare cryptography of the secure channel, measured in the same run.
 
 use std::hint::black_box;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aes::Aes128;
 use aes::cipher::{BlockEncrypt, KeyInit};
-use band_sim::rng::Rng;
-use bandrig::cloud::api::{AccountId, OtpMethod};
-use bandrig::cloud::bank::BankSettings;
-use bandrig::link::in_process::Timing;
-use bandrig::phone::PhoneConfig;
-use bandrig::phone::io::{Shown, UserAction};
-use bandrig::scenario::set_up::{Ground, world};
 use bandrig::station::embedded::World;
 use bandrig::station::fixtures::Fixtures;
-use bandrig::station::recorder::{Detail, Recorder};
+use bandrig::station::recorder::Detail;
+use benches::{fixtures_folder, linked_world};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group};
 
-fn linked_world(detail: Detail) -> World {
-    let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
-    let fixtures = Fixtures::load(&fixtures).expect("the fixtures load");
-    let ground = Ground {
-        profile: Arc::clone(&fixtures.profiles["mi-smart-band-4-nfc"]),
-        fixtures: &fixtures,
-        bank: BankSettings::default(),
-        phone: PhoneConfig::default(),
-        timing: Timing::default(),
-        network: Duration::from_millis(40),
-        reaction: Duration::from_secs(1),
-        epoch_unix_us: 1_767_268_800_000_000,
-    };
-    let mut world = world(ground, &Rng::new(0), Recorder::new(0, detail));
-    must(&mut world, UserAction::SignIn { account: AccountId("alice".to_owned()) });
-    must(&mut world, UserAction::LinkBand);
-    world
-}
-
-fn must(world: &mut World, action: UserAction) -> Shown {
-    world.act(action).expect("the app answers").0.expect("the app does it")
-}
-
 fn add_and_activate(mut world: World) -> World {
-    let Shown::CardAdded { card } = must(&mut world, UserAction::AddCard { product: "mastercard-debit".to_owned() })
-    else {
-        panic!("an add shows the card");
-    };
-    must(&mut world, UserAction::RequestCode { card: card.card.clone(), method: OtpMethod::Sms });
-    let code = world.inbox().last().expect("the message has come").code.clone();
-    must(&mut world, UserAction::EnterCode { card: card.card, code });
+    benches::add_and_activate(&mut world, "mastercard-debit");
     world
 }
 
 fn life(criterion: &mut Criterion) {
+    let fixtures = Fixtures::load(&fixtures_folder()).expect("the fixtures load");
     let lives = [
-        ("add and activate", linked_world(Detail::Verdicts)),
-        ("add and activate, written down", linked_world(Detail::Exchanges)),
+        ("add and activate", linked_world(&fixtures, Detail::Verdicts)),
+        ("add and activate, written down", linked_world(&fixtures, Detail::Exchanges)),
     ];
     let mut group = criterion.benchmark_group("life");
     group.throughput(Throughput::Elements(1));

@@ -4,32 +4,23 @@
 //! The last lines set the best of many batches beside the floor measured in the same run.
 
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use band_sim::card::crypto::{Padding, TdesKey, common_session_key, icc_master_key_option_a, mac_algorithm_3};
 use band_sim::card::cvn::arpc_1;
-use band_sim::rng::Rng;
-use bandrig::cloud::api::{AccountId, OtpMethod};
-use bandrig::cloud::bank::BankSettings;
-use bandrig::link::in_process::Timing;
-use bandrig::phone::PhoneConfig;
-use bandrig::phone::io::{Shown, UserAction};
-use bandrig::scenario::set_up::{Ground, world};
+use bandrig::cloud::certificates::Key;
 use bandrig::station::embedded::{Tap, World};
 use bandrig::station::fixtures::Fixtures;
-use bandrig::station::recorder::{Detail, Recorder};
+use bandrig::station::recorder::Detail;
 use bandrig::terminal::config::TerminalConfig;
 use bandrig::terminal::io::{Outcome, Purchase};
-use benches::{best_ns, print_ratio};
+use benches::{EPOCH_UNIX_S, add_and_activate, best_ns, fixtures_folder, linked_world, print_ratio};
 use criterion::{Criterion, Throughput};
-use rsa::pkcs1::DecodeRsaPrivateKey;
-use rsa::traits::{PrivateKeyParts, PublicKeyParts};
-use rsa::{BigUint, RsaPrivateKey};
+use rsa::BigUint;
 
 fn main() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+    let root = fixtures_folder();
     let fixtures = Fixtures::load(&root).expect("the fixtures load");
     let rsa = Rsa::load(&root, &fixtures);
     let des = || des_of_one_payment();
@@ -86,13 +77,14 @@ impl Payment {
             amount_minor: 1,
             amount_other_minor: 0,
             currency: 978,
-            unix_s: 1_767_268_800,
+            unix_s: EPOCH_UNIX_S,
             unpredictable_number: [1, 2, 3, 4],
         };
         let terminal = Arc::new(shop);
         let tap =
             Tap { terminal, purchase, pin: None, online: true, field_lost_after: None, man_in_the_middle: Vec::new() };
-        let world = world_with_a_card(fixtures, detail, product);
+        let mut world = linked_world(fixtures, detail);
+        add_and_activate(&mut world, product);
         Self { fresh: world.clone(), world, tap, paid: 0 }
     }
 
@@ -107,32 +99,6 @@ impl Payment {
         let receipt = self.world.pay(self.tap.clone()).expect("the terminal ends");
         assert_eq!((receipt.outcome, receipt.online), (Outcome::Approved, true), "{}", receipt.reason);
     }
-}
-
-fn world_with_a_card(fixtures: &Fixtures, detail: Detail, product: &str) -> World {
-    let ground = Ground {
-        profile: Arc::clone(&fixtures.profiles["mi-smart-band-4-nfc"]),
-        fixtures,
-        bank: BankSettings::default(),
-        phone: PhoneConfig::default(),
-        timing: Timing::default(),
-        network: Duration::from_millis(40),
-        reaction: Duration::from_secs(1),
-        epoch_unix_us: 1_767_268_800_000_000,
-    };
-    let mut world = world(ground, &Rng::new(0), Recorder::new(0, detail));
-    must(&mut world, UserAction::SignIn { account: AccountId("alice".to_owned()) });
-    must(&mut world, UserAction::LinkBand);
-    let added = must(&mut world, UserAction::AddCard { product: product.to_owned() });
-    let Shown::CardAdded { card } = added else { panic!("an add shows the card") };
-    must(&mut world, UserAction::RequestCode { card: card.card.clone(), method: OtpMethod::Sms });
-    let code = world.inbox().last().expect("the message has come").code.clone();
-    must(&mut world, UserAction::EnterCode { card: card.card, code });
-    world
-}
-
-fn must(world: &mut World, action: UserAction) -> Shown {
-    world.act(action).expect("the app answers").0.expect("the app does it")
 }
 
 /// The DES of one payment. The card derives its session key and makes the cryptogram; the bank derives the card's master key and the
@@ -155,10 +121,7 @@ fn des_of_one_payment() -> [[u8; 8]; 3] {
 struct Rsa {
     /// Authority, issuer, card.
     moduli: [BigUint; 3],
-    card: RsaPrivateKey,
-    d_p: BigUint,
-    d_q: BigUint,
-    q_inverse: BigUint,
+    card: Key,
 }
 
 impl Rsa {
@@ -168,30 +131,25 @@ impl Rsa {
             let (pem, _) = rest.split_once("KEY-----\n").and_then(|_| rest.split_once("-----END")).expect("PEM");
             let lines = format!("-----BEGIN{pem}-----END RSA PRIVATE KEY-----\n");
             let lines = lines.lines().map(str::trim).collect::<Vec<_>>().join("\n");
-            RsaPrivateKey::from_pkcs1_pem(&lines).expect("PKCS #1")
+            Key::from_pem(&lines).expect("PKCS #1")
         });
-        let keys = keys.collect::<Vec<_>>();
+        let mut keys = keys.collect::<Vec<_>>();
         // Issuers come first in the file, cards last; Mastercard's issuer is the first.
-        let (issuer, card) = (keys[0].clone(), keys[keys.len() - 1].clone());
+        let card = keys.pop().expect("a card's key");
         let authorities = &fixtures.terminals["corner-shop"].ca_public_keys;
         let authority = authorities.iter().find(|key| key.rid.0 == [0xA0, 0, 0, 0, 4]).expect("Mastercard's authority");
         let authority = BigUint::from_bytes_be(&authority.modulus.0);
-        assert!(authority.bits() >= 1024 && card.size() >= 128, "keys as long as cards of the field have them");
-        let one = BigUint::from(1_u8);
-        let (p, q) = (&card.primes()[0], &card.primes()[1]);
-        let (d_p, d_q) = (card.d() % (p - &one), card.d() % (q - &one));
-        let q_inverse = q.modpow(&(p - BigUint::from(2_u8)), p);
-        Self { moduli: [authority, issuer.n().clone(), card.n().clone()], card, d_p, d_q, q_inverse }
+        let is_long = authority.bits() >= 1024 && card.modulus_bytes() >= 128;
+        assert!(is_long, "keys as long as cards of the field have them");
+        let modulus = |key: &Key| BigUint::from_bytes_be(&key.modulus());
+        Self { moduli: [authority, modulus(&keys[0]), modulus(&card)], card }
     }
 
     /// One signature of the card, by Chinese remaindering, and three recoveries of the terminal, each a cube by two products.
-    fn of_one_payment(&self) -> (BigUint, [BigUint; 3]) {
-        let message = black_box(BigUint::from_bytes_be(&[0x6A; 127]));
-        let (p, q) = (&self.card.primes()[0], &self.card.primes()[1]);
-        let of_p = (&message % p).modpow(&self.d_p, p);
-        let of_q = (&message % q).modpow(&self.d_q, q);
-        let difference = (of_p + p) - (&of_q % p);
-        let signature = of_q + difference * &self.q_inverse % p * q;
+    fn of_one_payment(&self) -> (Vec<u8>, [BigUint; 3]) {
+        let message = black_box([0x6A; 127]);
+        let signature = self.card.sign(&message);
+        let message = BigUint::from_bytes_be(&message);
         let recovered = self.moduli.each_ref().map(|modulus| &message * &message % modulus * &message % modulus);
         (signature, recovered)
     }

@@ -9,12 +9,10 @@ use std::time::Duration;
 
 use band_sim::rng::Rng;
 use bandrig::cloud::api::{AccountId, CardId, CardView, OtpMethod, Refusal};
-use bandrig::cloud::bank::BankSettings;
 use bandrig::link::fault::Fault;
 use bandrig::link::in_process::Timing;
 use bandrig::model::invariant::{Seen, violation};
 use bandrig::model::{Action, CODE_VALID_FOR_US, Code, Expected, MOST_CARDS, Model, VISIT_US};
-use bandrig::phone::PhoneConfig;
 use bandrig::phone::io::{Shown, UserAction};
 use bandrig::scenario::set_up::{Ground, world};
 use bandrig::station::embedded::{ActionFault, Strike, Tap, Where, World};
@@ -152,6 +150,9 @@ impl StateMachineTest for System {
     }
 }
 
+/// 2026-01-01T12:00:00Z.
+const EPOCH_UNIX_US: i64 = 1_767_268_800_000_000;
+
 fn a_world() -> World {
     let profile = Arc::clone(&FIXTURES.profiles["mi-smart-band-4-nfc"]);
     let timing = Timing {
@@ -162,14 +163,10 @@ fn a_world() -> World {
         ..Timing::default()
     };
     let ground = Ground {
-        fixtures: &FIXTURES,
-        profile,
-        bank: BankSettings::default(),
-        phone: PhoneConfig::default(),
         timing,
         network: Duration::ZERO,
         reaction: Duration::ZERO,
-        epoch_unix_us: 1_767_268_800_000_000,
+        ..Ground::usual(&FIXTURES, profile, EPOCH_UNIX_US)
     };
     world(ground, &Rng::new(1), Recorder::new(0, Detail::Verdicts))
 }

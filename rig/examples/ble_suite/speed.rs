@@ -7,10 +7,7 @@ use std::time::{Duration, Instant};
 use band_sim::rng::Rng;
 use band_sim::wire::gatt::CharacteristicId;
 use bandrig::cloud::api::AccountId;
-use bandrig::cloud::bank::BankSettings;
 use bandrig::link::ble::{Ble, BleError, HangUp};
-use bandrig::link::in_process::Timing;
-use bandrig::phone::PhoneConfig;
 use bandrig::phone::io::UserAction;
 use bandrig::scenario::set_up::{Ground, world};
 use bandrig::station::embedded::World;
@@ -24,6 +21,8 @@ use crate::{Checks, Cli};
 
 /// A command that the secure element refuses at once: what is measured is the way, not the card. One fragment, both ways.
 const SELECT_NOTHING: &[u8] = &[0x03, 0x00, 0xA4, 0x04, 0x00, 0x01, 0xFF, 0x06, 0x00];
+/// 2026-01-01T12:00:00Z.
+const EPOCH_UNIX_US: i64 = 1_767_268_800_000_000;
 const PRODUCT: &str = "mastercard-debit";
 const WARM_UP: usize = 20;
 /// Round trips of the one, then as many of the other.
@@ -122,14 +121,9 @@ fn share(cli: &Cli, adds: usize, checks: &mut Checks) -> Result<(), BleError> {
 fn alone(cli: &Cli, adds: usize) -> Duration {
     let fixtures = Fixtures::load(&cli.fixtures).expect("the fixtures");
     let ground = Ground {
-        profile: Arc::clone(&fixtures.profiles[PROFILE]),
-        fixtures: &fixtures,
-        bank: BankSettings::default(),
-        phone: PhoneConfig::default(),
-        timing: Timing::default(),
         network: Duration::ZERO,
         reaction: Duration::ZERO,
-        epoch_unix_us: 1_767_268_800_000_000,
+        ..Ground::usual(&fixtures, Arc::clone(&fixtures.profiles[PROFILE]), EPOCH_UNIX_US)
     };
     let mut base = world(ground, &Rng::new(0), Recorder::new(0, Detail::Verdicts));
     let act = |world: &mut World, action| world.act(action).expect("the app answers").0.expect("the app does it");

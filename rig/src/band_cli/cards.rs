@@ -13,10 +13,7 @@ use super::Trouble;
 use super::log::plain;
 use crate::cloud::account::AccountKind;
 use crate::cloud::api::OtpMethod;
-use crate::cloud::bank::BankSettings;
 use crate::cloud::product::CardProduct;
-use crate::link::in_process::Timing;
-use crate::phone::PhoneConfig;
 use crate::phone::io::{Shown, UserAction};
 use crate::scenario::set_up::{Ground, world};
 use crate::station::embedded::World;
@@ -73,16 +70,7 @@ pub(crate) fn world_with(
         fixtures.accounts.iter().find(|account| account.kind == AccountKind::Xiaomi && account.phone.is_some());
     let account =
         account.ok_or_else(|| Trouble::Input("no account among the fixtures that may have cards".to_owned()))?;
-    let ground = Ground {
-        fixtures,
-        profile,
-        bank: BankSettings::default(),
-        phone: PhoneConfig { epoch_unix_us, ..PhoneConfig::default() },
-        timing: Timing::default(),
-        network,
-        reaction: Duration::ZERO,
-        epoch_unix_us,
-    };
+    let ground = Ground { network, reaction: Duration::ZERO, ..Ground::usual(fixtures, profile, epoch_unix_us) };
     let mut world = world(ground, rng, Recorder::default());
     act(&mut world, UserAction::SignIn { account: account.name.clone() }, "signing in")?;
     act(&mut world, UserAction::LinkBand, "linking the band")?;

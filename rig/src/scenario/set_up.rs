@@ -74,6 +74,23 @@ pub struct Ground<'a> {
     pub epoch_unix_us: i64,
 }
 
+impl<'a> Ground<'a> {
+    /// What a case stands on that states nothing but its band and its date.
+    #[must_use]
+    pub fn usual(fixtures: &'a Fixtures, profile: Arc<BandProfile>, epoch_unix_us: i64) -> Self {
+        Self {
+            fixtures,
+            profile,
+            bank: BankSettings::default(),
+            phone: PhoneConfig { epoch_unix_us, ..PhoneConfig::default() },
+            timing: Timing::default(),
+            network: NETWORK,
+            reaction: REACTION,
+            epoch_unix_us,
+        }
+    }
+}
+
 /// A world of the embedded station at power-on.
 #[must_use]
 pub fn world(ground: Ground<'_>, rng: &Rng, mut recorder: Recorder) -> World {
