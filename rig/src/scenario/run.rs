@@ -25,11 +25,10 @@ use super::step::{Step, Verb};
 use crate::link::fault as link_fault;
 use crate::report::event::{Event, Kind, Reason, Verdict};
 use crate::report::words;
-use crate::station::Capability;
-use crate::station::Station;
 use crate::station::embedded::{ActionFault, Points, Strike, Where};
 use crate::station::fixtures::Fixtures;
 use crate::station::recorder::{Detail, Recorder};
+use crate::station::{Capability, Station};
 
 /// What a case is run with.
 #[derive(Clone, Debug)]
@@ -102,12 +101,17 @@ pub fn run(case: &Case, index: u32, setting: &Setting) -> Outcome {
 
 /// How much of a case is written down at first.
 fn detail(case: &Case, setting: &Setting) -> Detail {
-    match (setting.keep, &case.sweep) {
+    match setting.keep {
         // Where time is the world's own, a failure does not come back by running the case again.
-        (Keep::Verdicts, _) if setting.station.offer().can(Capability::VirtualTime) => Detail::Verdicts,
-        (Keep::Verdicts | Keep::Cases, Some(_)) => Detail::Steps,
-        _ => Detail::Exchanges,
+        Keep::Verdicts if setting.station.offer().can(Capability::VirtualTime) => Detail::Verdicts,
+        Keep::Verdicts | Keep::Cases => detail_to_tell(case),
+        Keep::Points => Detail::Exchanges,
     }
+}
+
+/// How much of a case is written down for somebody to read: of a sweep only the steps, as its points are many.
+const fn detail_to_tell(case: &Case) -> Detail {
+    if case.sweep.is_some() { Detail::Steps } else { Detail::Exchanges }
 }
 
 /// Two runs with one seed differ: the case is broken, whatever its verdict was.
@@ -186,8 +190,7 @@ struct Swept {
 impl Run<'_> {
     /// The case again, for its failure to be told with everything that led to it. `first` stands when it passes this time.
     fn once_more(&self, index: u32, mut first: (Vec<Event>, Verdict)) -> (Vec<Event>, Verdict) {
-        let detail = if self.case.sweep.is_some() { Detail::Steps } else { Detail::Exchanges };
-        let mut again = Run { detail, simulated: Duration::ZERO, ..*self };
+        let mut again = Run { detail: detail_to_tell(self.case), simulated: Duration::ZERO, ..*self };
         let second = again.run(index);
         if second.1 != Verdict::Passed {
             return second;

@@ -93,7 +93,7 @@ impl Recorder {
 
     /// What must never be shown in full: every number and key that the cloud knows. Called again, it learns what is new.
     pub fn hide(&mut self, cloud: &Cloud) {
-        if self.detail == Detail::Verdicts {
+        if !self.tells_steps() {
             return;
         }
         cloud.secrets(self.tokens_hidden).iter().for_each(|secret| self.masker.learn(secret));
@@ -163,7 +163,7 @@ impl Recorder {
     }
 
     fn trace(&mut self, now: Instant, kind: impl FnOnce(&Masker) -> Kind) {
-        if self.detail == Detail::Exchanges {
+        if self.tells_exchanges() {
             let kind = kind(&self.masker);
             self.note(now, kind);
         }
@@ -171,7 +171,7 @@ impl Recorder {
 
     /// One ATT operation.
     pub fn att(&mut self, now: Instant, att: &Att) {
-        if self.detail != Detail::Exchanges {
+        if !self.tells_exchanges() {
             return;
         }
         let name = att.characteristic.map(|id| id.characteristic.to_string()).unwrap_or_default();
@@ -209,7 +209,7 @@ impl Recorder {
 
     /// The terminal sends a command.
     pub fn contactless_command(&mut self, command: &[u8]) {
-        if self.detail == Detail::Exchanges {
+        if self.tells_exchanges() {
             self.contactless_command = Some(command.to_vec());
         }
     }
@@ -231,7 +231,7 @@ impl Recorder {
 
     /// An online authorisation.
     pub fn authorisation(&mut self, now: Instant, request: &Authorisation, reply: &AuthorisationReply) {
-        if self.detail != Detail::Exchanges {
+        if !self.tells_exchanges() {
             return;
         }
         let mut bank = |text: String| {
