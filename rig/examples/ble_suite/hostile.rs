@@ -8,7 +8,7 @@ use bandrig::link::ble::{Ble, BleError, HangUp};
 use bandrig::phone::io::{LinkCommand, LinkEvent, UserAction};
 use bandrig::station::fixtures::Fixtures;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, PROFILE};
 use crate::raw::Raw;
 use crate::{Checks, Cli};
 
@@ -21,6 +21,8 @@ const SELECT_NOTHING: &[u8] = &[0x00, 0xA4, 0x04, 0x00, 0x01, 0xFF];
 const BURST: usize = 100;
 /// How often each characteristic is subscribed and left.
 const STORM: usize = 60;
+/// How often the second phone tries to get in.
+const TRIES: usize = 8;
 const DISCONNECTS: usize = 10;
 /// What the band may grow by, KiB: pages of its allocator, no more.
 const MAX_GROWTH_KIB: u64 = 1_024;
@@ -87,7 +89,7 @@ impl Phase<'_> {
 /// All lengths to all that can be written, before and after authentication.
 fn lengths(cli: &Cli, raw: &mut Raw, checks: &mut Checks) -> Result<(), BleError> {
     let fixtures = Fixtures::load(&cli.fixtures).expect("the fixtures");
-    let gatt = &fixtures.profiles["mi-smart-band-4-nfc"].gatt;
+    let gatt = &fixtures.profiles[PROFILE].gatt;
     let mut wrong = Vec::new();
     let mut writes = 0;
     for authenticated in [false, true] {
@@ -249,8 +251,8 @@ fn second_phone(cli: &Cli, raw: &mut Raw, (adapter, other): (&str, &str), checks
             break;
         }
     }
-    let never_in = events.iter().all(Option::is_some);
-    checks.check("a second phone is turned away", never_in, &(events, second.ble.trouble()));
+    let turned_away = events.iter().all(Option::is_some);
+    checks.check("a second phone is turned away", turned_away, &(events, second.ble.trouble()));
     first.disconnect();
     let answer = raw.exchange(SELECT_NOTHING);
     let undisturbed = matches!(answer.as_deref(), Some([0x83, .., 2, 0]));
@@ -259,9 +261,6 @@ fn second_phone(cli: &Cli, raw: &mut Raw, (adapter, other): (&str, &str), checks
     let _ = raw.notified(CharacteristicId::CONFIG, Duration::from_secs(20));
     Ok(())
 }
-
-/// How often the second phone tries to get in.
-const TRIES: usize = 8;
 
 /// The link is dropped in the middle of adding a card, ten times; then the card is added.
 fn disconnects(cli: &Cli, rng: &mut Rng, checks: &mut Checks) -> Result<(), BleError> {

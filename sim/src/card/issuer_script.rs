@@ -4,7 +4,7 @@
 //! tell of scripts (assumed: an issuer learns of them by the AAC).
 
 use super::command::require_p1_p2;
-use super::registry::{Applet, Entry};
+use super::registry::Entry;
 use super::session::Interface;
 use super::{Answer, Card, ins};
 use crate::wire::apdu::{CApdu, RApdu};
@@ -62,6 +62,6 @@ impl Card {
 
     /// Whether the issuer blocked the application of this slot.
     pub(super) fn is_blocked_by_issuer(&self, slot: u8) -> bool {
-        self.registry.applet(slot).is_some_and(|applet: &Applet| applet.entry.blocked)
+        self.registry.applet(slot).is_some_and(|applet| applet.entry.blocked)
     }
 }
