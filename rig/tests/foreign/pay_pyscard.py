@@ -32,6 +32,16 @@ def fail(words):
     sys.exit(1)
 
 
+def tag_at(data, at):
+    """The tag that begins there, and where it ends."""
+    end = at + 1
+    if data[at] & 0x1F == 0x1F:
+        while data[end] & 0x80:
+            end += 1
+        end += 1
+    return data[at:end].hex().upper(), end
+
+
 def tlv(data):
     """Pairs of tag and value, in order."""
     at = 0
@@ -39,13 +49,7 @@ def tlv(data):
         if data[at] in (0x00, 0xFF):
             at += 1
             continue
-        start = at
-        at += 1
-        if data[start] & 0x1F == 0x1F:
-            while data[at] & 0x80:
-                at += 1
-            at += 1
-        tag = data[start:at].hex().upper()
+        tag, at = tag_at(data, at)
         length = data[at]
         at += 1
         if length & 0x80:
@@ -70,13 +74,8 @@ def filled(dol):
     """The terminal's data for a list of tags and lengths."""
     at, out = 0, b""
     while at < len(dol):
-        start = at
-        at += 1
-        if dol[start] & 0x1F == 0x1F:
-            while dol[at] & 0x80:
-                at += 1
-            at += 1
-        value = bytes.fromhex(TERMINAL.get(dol[start:at].hex().upper(), ""))
+        tag, at = tag_at(dol, at)
+        value = bytes.fromhex(TERMINAL.get(tag, ""))
         # Numeric data is cut and padded on its left; nothing here needs the other way round.
         out += value.rjust(dol[at], b"\0")[-dol[at]:] if dol[at] else b""
         at += 1
