@@ -3,7 +3,7 @@
 use band_sim::wire::apdu::{CApdu, RApdu};
 use band_sim::wire::tlv::{self, Tag};
 
-use super::mask::{hidden, tokens};
+use super::mask::{hidden, masked_hex, tokens};
 use super::tree::{named_bytes, tag_with_name};
 use super::{count, explain_tlv, is_tlv, spaced_hex, value};
 
@@ -137,6 +137,18 @@ pub fn masked_command(command: &CApdu) -> String {
     [plain(head), shown, plain(tail)].concat().join(" ")
 }
 
+/// Bytes that are no command in spaced hex, masked. Where they begin like one whose data is secret, all behind its header is hidden.
+#[must_use]
+pub fn masked_no_command(bytes: &[u8]) -> String {
+    match bytes {
+        [cla, ins, p1, p2, rest @ ..] if hides_its_data(instruction(&CApdu::new(*cla, *ins, *p1, *p2))) => {
+            let header = [cla, ins, p1, p2].map(|byte| format!("{byte:02X}"));
+            [&header[..], &hidden(rest.len())].concat().join(" ")
+        }
+        _ => masked_hex(bytes),
+    }
+}
+
 /// A response's bytes in spaced hex, with card data masked.
 #[must_use]
 pub fn masked_response(response: &RApdu) -> String {
@@ -157,7 +169,7 @@ fn instruction(command: &CApdu) -> Option<Instruction> {
         (false, 0xB2) => Instruction::ReadRecord,
         (false, 0xB0) => Instruction::ReadBinary,
         (false, 0x84) => Instruction::GetChallenge,
-        (false, 0x20) => Instruction::Verify,
+        (_, 0x20) => Instruction::Verify,
         (false, 0x88) => Instruction::InternalAuthenticate,
         (_, 0x82) => Instruction::ExternalAuthenticate,
         (false, 0x70) => Instruction::ManageChannel,
@@ -171,7 +183,7 @@ fn instruction(command: &CApdu) -> Option<Instruction> {
         (true, 0x1E) => Instruction::ApplicationBlock,
         (true, 0x18) => Instruction::ApplicationUnblock,
         (true, 0x16) => Instruction::CardBlock,
-        (true, 0x24) => Instruction::PinChange,
+        (_, 0x24) => Instruction::PinChange,
         (true, 0x50) => Instruction::InitializeUpdate,
         (true, 0xE6) => Instruction::Install,
         (true, 0xE8) => Instruction::Load,
@@ -211,7 +223,7 @@ fn explain_data(command: &CApdu) -> String {
 /// One token for each byte of the command's data.
 fn data_tokens(command: &CApdu) -> Vec<String> {
     match instruction(command) {
-        Some(Instruction::Verify | Instruction::PinChange | Instruction::PutKey) => hidden(command.data.len()),
+        secret if hides_its_data(secret) => hidden(command.data.len()),
         // Values for the card in the order of its CDOL1: amounts and dates, no card number.
         Some(Instruction::GenerateAc) => command.data.iter().map(|byte| format!("{byte:02X}")).collect(),
         Some(Instruction::StoreData) => match data_groupings(&command.data) {
@@ -220,6 +232,11 @@ fn data_tokens(command: &CApdu) -> Vec<String> {
         },
         _ => tokens(&command.data),
     }
+}
+
+/// PINs and keys.
+const fn hides_its_data(instruction: Option<Instruction>) -> bool {
+    matches!(instruction, Some(Instruction::Verify | Instruction::PinChange | Instruction::PutKey))
 }
 
 /// How many bytes behind the data are Le.

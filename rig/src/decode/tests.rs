@@ -242,6 +242,8 @@ fn bytes_of_a_command_are_masked_in_place() {
         ("00B2010C00", "00 B2 01 0C 00".to_owned()),
         ("00A40400", "00 A4 04 00".to_owned()),
         ("00200080082412345FFFFFFFFF", format!("00 20 00 80 08 {}", ["**"; 8].join(" "))),
+        ("80200080082412345FFFFFFFFF", format!("80 20 00 80 08 {}", ["**"; 8].join(" "))),
+        ("002400010824123456FFFFFFFF", format!("00 24 00 01 08 {}", ["**"; 8].join(" "))),
         ("80D80001 02 0102 00", "80 D8 00 01 02 ** ** 00".to_owned()),
         (
             &format!("80E20001 0E 0101 0A 5A08{PAN} 0001"),
@@ -255,6 +257,8 @@ fn bytes_of_a_command_are_masked_in_place() {
         let Ok(command) = CApdu::decode(&bytes(hex)) else { panic!("{hex}") };
         assert_eq!(masked_command(&command), masked);
     }
+    assert_eq!(masked_no_command(&bytes("00200080 08 241234")), "00 20 00 80 ** ** ** **");
+    assert_eq!(masked_no_command(&bytes("00B2010C 08 01")), "00 B2 01 0C 08 01");
     let response = RApdu::decode(&bytes(&format!("700A5A08{PAN}9000"))).unwrap();
     assert_eq!(masked_response(&response), "70 0A 5A 08 54 13 33 ** ** ** 04 34 90 00");
     assert_eq!(masked_response(&RApdu::sw(Sw::NOT_FOUND)), "6A 82");

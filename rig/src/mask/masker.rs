@@ -113,7 +113,7 @@ impl Masker {
     pub fn command(&self, bytes: &[u8]) -> String {
         match CApdu::decode(bytes) {
             Ok(command) => self.both(&decode::masked_command(&command), bytes),
-            Err(_) => self.both(&decode::masked_hex(bytes), bytes),
+            Err(_) => self.both(&decode::masked_no_command(bytes), bytes),
         }
     }
 
