@@ -14,7 +14,7 @@ use super::warranty::WarrantyRegistry;
 use super::{Cloud, CloudConfig};
 
 /// All card products, those that no bank admits last.
-pub(super) const PRODUCTS: [&str; 13] = [
+pub(super) const PRODUCTS: [&str; 14] = [
     "mastercard-debit",
     "mastercard-credit",
     "mastercard-prepaid",
@@ -23,6 +23,7 @@ pub(super) const PRODUCTS: [&str; 13] = [
     "mastercard-travel",
     "mastercard-gold",
     "mastercard-pocket-money",
+    "mastercard-chip-and-pin",
     "visa-debit",
     "visa-credit",
     "visa-platinum",

@@ -57,7 +57,9 @@ pub(super) fn personalisation(
     // EMV CPS 1.1 table 14: the card's RSA key, 8201 to 8205.
     let private_key = certificate.iter().flat_map(|certificate| &certificate.private_key.0);
     groupings.extend((0x8201..).zip(private_key).map(|(tag, part)| secret(tag, part)));
+    groupings.extend(product.offline_pin.as_ref().map(|pin| secret(0x8010, &padded_pin_block(pin.digits.as_str()))));
     groupings.push(plain(0x9000, check_values));
+    groupings.extend(product.offline_pin.as_ref().map(|pin| plain(0x9010, vec![pin.tries; 2])));
     groupings.extend(records(product, token, certificate.as_ref()).into_iter().map(|(sfi, record, content)| {
         let tag = u16::from_be_bytes([sfi, record]);
         plain(tag, Writer::new().put(TAG_70_RECORD_TEMPLATE, content).finish())
@@ -71,6 +73,17 @@ pub(super) fn personalisation(
     );
     groupings.push(plain(0xA001, risk_parameters(product)));
     groupings
+}
+
+/// A PIN as VERIFY brings it, `24 12 34 FF …`, padded to a block of the DEK.
+// EMV 4.4 B3 table 25; that the padding is `80 00 …` is assumed
+fn padded_pin_block(digits: &str) -> [u8; 16] {
+    let block = compressed(&format!("2{:X}{digits:F<14}", digits.len()));
+    let mut padded = [0; 16];
+    for (cell, byte) in padded.iter_mut().zip(block.into_iter().chain([0x80])) {
+        *cell = byte;
+    }
+    padded
 }
 
 /// The card's certificate over its signed record and the interchange profile.
@@ -489,6 +502,19 @@ mod tests {
             (0..commands.len()).collect::<Vec<_>>()
         );
         assert!(commands.len() <= 7, "{}", commands.len());
+    }
+
+    #[test]
+    fn a_pin_in_the_card_travels_encrypted_with_its_tries_beside_it() {
+        let (product, token) = debit();
+        let offline_pin = serde_yaml::from_str(r#"{ digits: "97531", tries: 5 }"#).expect("PIN");
+        let product = CardProduct { offline_pin: Some(offline_pin), ..product };
+        let groupings = personalisation(&product, &token, &fixtures::card_keys(), &dek());
+        let of = |tag| groupings.iter().find(|grouping| grouping.tag == tag).expect("grouping");
+        assert_eq!((of(0x9010).content.as_slice(), of(0x9010).encrypted), (&[5, 5][..], false));
+        let block = [0x25, 0x97, 0x53, 0x1F, 0xFF, 0xFF, 0xFF, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!((of(0x8010).content.clone(), of(0x8010).encrypted), (dek().encrypt_sensitive(&block), true));
+        assert_eq!(padded_pin_block("123456789012")[..9], [0x2C, 0x12, 0x34, 0x56, 0x78, 0x90, 0x12, 0xFF, 0x80]);
     }
 
     #[test]

@@ -70,6 +70,9 @@ pub struct CardProduct {
     pub log_declined: bool,
     /// The PIN that online verification compares. Printed nowhere.
     pub online_pin: Digits<4, 12>,
+    /// A PIN in the card itself, which VERIFY compares over contacts (assumed: no band's card is known to have one). Default: none.
+    #[serde(default)]
+    pub offline_pin: Option<OfflinePin>,
     /// What the account holds at the start, minor units of `currency`.
     pub funds_minor: u64,
 }
@@ -150,6 +153,27 @@ pub struct OfflineLimits {
     pub consecutive: u8,
     /// Their sum, minor units of the application currency.
     pub cumulative_minor: u64,
+}
+
+/// A PIN that the card compares by itself.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfflinePin {
+    /// Its digits. Printed nowhere.
+    pub digits: Digits<4, 12>,
+    /// So many wrong ones in a row block it, 1 to 15. Default 3.
+    #[serde(default = "three_tries", deserialize_with = "tries")]
+    pub tries: u8,
+}
+
+const fn three_tries() -> u8 {
+    3
+}
+
+// EMV 4.4 B3 6.5.12.5: the answer to a wrong PIN has one digit for them
+fn tries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let tries = u8::deserialize(deserializer)?;
+    if (1..=15).contains(&tries) { Ok(tries) } else { Err(serde::de::Error::custom("must be 1 to 15 tries")) }
 }
 
 /// A card number: digits with a right check digit. Prints masked.
@@ -408,6 +432,9 @@ mod tests {
             ("label: ", "label: A-", "1 to 16 letters"),
             ("preferred_name: ", "preferred_name: A name that is too long ", "1 to 16 characters"),
             ("languages: ", "languages: d", "one to four language codes"),
+            ("online_pin", "offline_pin: { digits: \"123\" }\nonline_pin", "must be 4 to 12 digits"),
+            ("online_pin", "offline_pin: { digits: \"1234\", tries: 0 }\nonline_pin", "must be 1 to 15 tries"),
+            ("online_pin", "offline_pin: { digits: \"1234\", tries: 16 }\nonline_pin", "must be 1 to 15 tries"),
         ];
         for (from, to, words) in rows {
             assert!(good.contains(from), "{from}");

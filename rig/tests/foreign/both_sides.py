@@ -231,4 +231,5 @@ def main():
     print(f"both_sides: {product['name']} {interface}: {len(card)} objects, two payments, {issuer.version.__name__} agrees")
 
 
-main()
+if __name__ == "__main__":
+    main()

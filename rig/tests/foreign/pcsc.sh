@@ -59,6 +59,12 @@ said() {
     return 1
 }
 
+# logged_without WORD PATTERN: both bands logged the word, and nothing like the pattern.
+logged_without() {
+    grep -q "$1" "$work/band-35963.err" && grep -q "$1" "$work/band-35964.err" &&
+        ! grep -E "$2" "$work/band-35963.err" "$work/band-35964.err"
+}
+
 start_band 35963 --cards mastercard-debit,visa-credit
 start_band 35964 --cards mastercard-debit,visa-credit --interface contact
 contactless='Virtual PCD 00 00' contact='Virtual PCD 00 01'
@@ -109,6 +115,20 @@ for card in mastercard-debit mastercard-gold visa-debit visa-credit visa-platinu
         timeout 60 "$python" rig/tests/foreign/both_sides.py "$contactless" contactless "fixtures/cards/$card.yaml"
     check "pyscard and pyemv are both sides of $card on contacts" \
         timeout 60 "$python" rig/tests/foreign/both_sides.py "$contact" contact "fixtures/cards/$card.yaml"
+    stop_bands
+done
+
+# A PIN in the card, for each scheme: the Visa card is given one here. Neither log shows it.
+sed 's/ 42 03 1E 03 1F 03"/ 41 03 1F 03"/; s/^online_pin:.*/&\noffline_pin: { digits: "31415" }/' \
+    fixtures/cards/visa-debit.yaml >"$work/visa-debit.yaml"
+for card in fixtures/cards/mastercard-chip-and-pin.yaml "$work/visa-debit.yaml"; do
+    start_band 35963 --cards "$card" --log trace
+    start_band 35964 --cards "$card" --log trace --interface contact
+    check "$(basename "$card" .yaml) has a PIN on contacts, which pyemv unblocks" \
+        timeout 60 "$python" rig/tests/foreign/verify_pyscard.py "$contact" contact "$card"
+    check "$(basename "$card" .yaml) has none in the field" \
+        timeout 60 "$python" rig/tests/foreign/verify_pyscard.py "$contactless" contactless "$card"
+    check 'the bands logged the command without the PIN' logged_without VERIFY '2[45] ?(26 ?84|31 ?41)'
     stop_bands
 done
 

@@ -12,12 +12,13 @@ use super::initialize_update::InitializeUpdate;
 use super::install::Install;
 use super::internal_authenticate::InternalAuthenticate;
 use super::issuer_authentication::IssuerAuthenticate;
-use super::issuer_script::IssuerScript;
+use super::issuer_script::{self, IssuerScript};
 use super::manage_channel::ManageChannel;
 use super::read_record::ReadRecord;
 use super::select::Select;
 use super::set_status::SetStatus;
 use super::store_data::StoreData;
+use super::verify::Verify;
 use crate::wire::apdu::CApdu;
 use crate::wire::sw::Sw;
 use crate::wire::tlv::Tag;
@@ -62,6 +63,8 @@ pub enum Command<'a> {
     /// To a payment application.
     IssuerAuthenticate(IssuerAuthenticate<'a>),
     /// To a payment application.
+    Verify(Verify<'a>),
+    /// To a payment application.
     IssuerScript(IssuerScript<'a>),
     /// To a payment application.
     ApplicationGetData(GetData),
@@ -87,6 +90,8 @@ pub mod ins {
     #![expect(missing_docs, reason = "the names are the standard's command names")]
     pub const APPLICATION_UNBLOCK: u8 = 0x18;
     pub const APPLICATION_BLOCK: u8 = 0x1E;
+    pub const VERIFY: u8 = 0x20;
+    pub const PIN_CHANGE_UNBLOCK: u8 = 0x24;
     pub const INITIALIZE_UPDATE: u8 = 0x50;
     pub const MANAGE_CHANNEL: u8 = 0x70;
     pub const EXTERNAL_AUTHENTICATE: u8 = 0x82;
@@ -161,7 +166,8 @@ impl<'a> Command<'a> {
             ins::INTERNAL_AUTHENTICATE => InternalAuthenticate::parse(apdu).map(Self::InternalAuthenticate),
             ins::EXTERNAL_AUTHENTICATE => IssuerAuthenticate::parse(apdu).map(Self::IssuerAuthenticate),
             ins::GET_DATA => GetData::parse(apdu).map(Self::ApplicationGetData),
-            ins::APPLICATION_BLOCK | ins::APPLICATION_UNBLOCK => IssuerScript::parse(apdu).map(Self::IssuerScript),
+            ins::VERIFY => Ok(Self::Verify(Verify::new(apdu))),
+            ins if issuer_script::is_one(ins) => IssuerScript::parse(apdu).map(Self::IssuerScript),
             _ => Err(Sw::INS_NOT_SUPPORTED),
         }
     }

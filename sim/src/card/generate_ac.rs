@@ -10,6 +10,7 @@ use super::payment::Payment;
 use super::registry::Counters;
 use super::session::{Interface, IssuerAuthentication, Online, Phase, Selected};
 use super::transaction::{ApplicationCryptogram, Cryptogram, Known, Transaction};
+use super::verify::PinStatus;
 use super::{Answer, Card};
 use crate::wire::apdu::{CApdu, RApdu};
 use crate::wire::sw::Sw;
@@ -84,6 +85,7 @@ impl Card {
             application_interchange_profile: side.application_interchange_profile,
             values: [(&payment.cdol1, cdol_values), (&side.pdol, pdol_values), (&payment.none, &[])],
             blocked: self.is_blocked_by_issuer(slot),
+            pin: self.pin_status(interface, slot),
         };
         let mut transaction = Transaction::first(command.requested, &known, counters);
         transaction.combined = signs(command, payment, transaction.first);
@@ -138,6 +140,7 @@ impl Card {
                 (&side.pdol, &online.pdol_values),
             ],
             blocked: self.is_blocked_by_issuer(slot),
+            pin: self.pin_status(interface, slot),
         };
         // A CDOL2 that asks for the issuer's cryptogram spares EXTERNAL AUTHENTICATE; zeros mean that there is none.
         let issuer = match (online.issuer, known.value(tag::TAG_91_ISSUER_AUTHENTICATION_DATA)) {
@@ -224,6 +227,7 @@ pub(super) fn check_issuer(payment: &Payment, atc: u16, online: &Online, data: &
         application_interchange_profile: [0; 2],
         values: [(&payment.cdol1, &online.cdol1_values), (&payment.none, &[]), (&payment.none, &[])],
         blocked: false,
+        pin: PinStatus::default(),
     };
     let cvn = payment.risk.cvn;
     let unpredictable_number = known.array(tag::TAG_9F37_UNPREDICTABLE_NUMBER);

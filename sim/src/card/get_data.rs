@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::command::require_no_data;
 use super::registry::Applet;
+use super::session::Interface;
 use super::{Answer, Card};
 use crate::wire::apdu::{CApdu, RApdu};
 use crate::wire::sw::Sw;
@@ -46,15 +47,24 @@ impl Card {
         Ok(RApdu::ok(answer.finish()))
     }
 
-    /// Counters and log of a payment application; the PIN try counter is not there, as there is no offline PIN.
+    /// Counters and log of a payment application; the PIN try counter only where there is a PIN.
     // EMV 4.4 B3 6.5.7, B3 D2 (log)
-    pub(super) fn handle_application_get_data(&self, applet: &Applet, command: GetData) -> Answer {
+    pub(super) fn handle_application_get_data(
+        &self,
+        interface: Interface,
+        applet: &Applet,
+        command: GetData,
+    ) -> Answer {
         let payment = applet.payment.as_ref().ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
         let counters = applet.counters;
         let answer = Writer::new();
         let answer = match command.tag {
             tag::TAG_9F36_ATC => answer.put(command.tag, counters.atc.to_be_bytes()),
             tag::TAG_9F13_LAST_ONLINE_ATC => answer.put(command.tag, counters.last_online_atc.to_be_bytes()),
+            tag::TAG_9F17_PIN_TRY_COUNTER => match self.pin_status(interface, applet.slot).tries_left {
+                Some(left) => answer.put(command.tag, [left]),
+                None => return Err(Sw::REFERENCED_DATA_NOT_FOUND),
+            },
             tag::TAG_9F4F_LOG_FORMAT => answer.put(command.tag, &self.profile.log_format.value.0),
             tag::TAG_9F4D_LOG_ENTRY => match payment.log {
                 Some(log) => answer.put(command.tag, [log.sfi, log.records]),

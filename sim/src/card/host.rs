@@ -254,6 +254,8 @@ pub(crate) struct Personalisation {
     pub(crate) activatable: Option<u8>,
     /// With an RSA key, certificates aside, and what contact readers need.
     pub(crate) signs: bool,
+    /// Tries left and tries in all of the PIN 1234.
+    pub(crate) pin_tries: Option<[u8; 2]>,
 }
 
 impl Default for Personalisation {
@@ -265,11 +267,14 @@ impl Default for Personalisation {
             log_declined: false,
             activatable: Some(1),
             signs: false,
+            pin_tries: None,
         }
     }
 }
 
 pub(crate) const ICC_KEY: [u8; 16] = *b"ICC master key 1";
+/// 1234.
+pub(crate) const PIN_BLOCK: [u8; 8] = [0x24, 0x12, 0x34, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
 /// Amount, other amount, country, TVR, currency, date, type, unpredictable number, time.
 const CDOL1: &[u8] = &[
     0x9F, 0x02, 0x06, 0x9F, 0x03, 0x06, 0x9F, 0x1A, 0x02, 0x95, 0x05, 0x5F, 0x2A, 0x02, 0x9A, 0x03, 0x9C, 0x01, 0x9F,
@@ -344,6 +349,11 @@ impl Personalisation {
             (0x8000, host.encrypt_key(&keys.concat()), true),
         ];
         dgis.extend(self.activatable.map(|value| (0xA0FF, vec![value], false)));
+        if let Some(tries) = self.pin_tries {
+            let padded = [PIN_BLOCK, [0x80, 0, 0, 0, 0, 0, 0, 0]].concat();
+            dgis.push((0x9010, tries.to_vec(), false));
+            dgis.push((0x8010, host.encrypt_key(&padded), true));
+        }
         if self.signs {
             let record = [&[0x70, 2 + CDOL2.len() as u8, 0x8D, CDOL2.len() as u8], CDOL2].concat();
             dgis.push((0x0401, record, false));

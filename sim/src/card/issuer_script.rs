@@ -1,7 +1,8 @@
-//! APPLICATION BLOCK and APPLICATION UNBLOCK: scripts of the issuer, which a terminal passes on (contact only).
+//! APPLICATION BLOCK, APPLICATION UNBLOCK and PIN CHANGE/UNBLOCK: scripts of the issuer, which a terminal passes on (contact only).
 //!
-//! A blocked application answers SELECT with 6283 and GENERATE AC with nothing but an AAC. Card verification results do not
-//! tell of scripts (assumed: an issuer learns of them by the AAC).
+//! A blocked application answers SELECT with 6283 and GENERATE AC with nothing but an AAC. A PIN is unblocked and not changed: how
+//! a new one is enciphered is each scheme's own. Card verification results do not tell of scripts (assumed: an issuer learns of
+//! them by the AAC).
 
 use super::command::require_p1_p2;
 use super::registry::Entry;
@@ -13,15 +14,40 @@ use crate::wire::sw::Sw;
 /// A script of the issuer.
 #[derive(Clone, Copy, Debug)]
 pub struct IssuerScript<'a> {
-    blocks: bool,
+    action: Action,
     header: [u8; 5],
     mac: &'a [u8],
 }
 
+/// What a script does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Block,
+    Unblock,
+    UnblockPin,
+}
+
+impl Action {
+    const fn of(instruction: u8) -> Option<Self> {
+        match instruction {
+            ins::APPLICATION_BLOCK => Some(Self::Block),
+            ins::APPLICATION_UNBLOCK => Some(Self::Unblock),
+            ins::PIN_CHANGE_UNBLOCK => Some(Self::UnblockPin),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a payment application takes this instruction as a script.
+pub(super) const fn is_one(instruction: u8) -> bool {
+    Action::of(instruction).is_some()
+}
+
 impl<'a> IssuerScript<'a> {
-    /// The data is the MAC alone, 4 to 8 bytes of it.
-    // EMV 4.4 B3 6.5.1.2, 6.5.2.2; B2 9.2.1.2 (format 2)
+    /// P1 P2 00 00; the data is the MAC alone, 4 to 8 bytes of it.
+    // EMV 4.4 B3 6.5.1.2, 6.5.2.2, 6.5.10.2; B2 9.2.1.2 (format 2)
     pub fn parse(apdu: &'a CApdu) -> Result<Self, Sw> {
+        let action = Action::of(apdu.ins).ok_or(Sw::INS_NOT_SUPPORTED)?;
         if apdu.cla != 0x84 {
             return Err(Sw::CLA_NOT_SUPPORTED);
         }
@@ -32,14 +58,14 @@ impl<'a> IssuerScript<'a> {
             _ => return Err(Sw::WRONG_LENGTH),
         };
         let header = [apdu.cla, apdu.ins, apdu.p1, apdu.p2, length];
-        Ok(Self { blocks: apdu.ins == ins::APPLICATION_BLOCK, header, mac: &apdu.data })
+        Ok(Self { action, header, mac: &apdu.data })
     }
 }
 
 impl Card {
     /// Bound to the cryptogram of this transaction's first GENERATE AC, whatever it is: the AAC of a blocked application lets
     /// it be unblocked. A wrong MAC is 6988 (assumed).
-    // EMV 4.4 B3 6.5.1, 6.5.2
+    // EMV 4.4 B3 6.5.1, 6.5.2, 6.5.10
     pub(super) fn handle_issuer_script(&mut self, interface: Interface, slot: u8, script: IssuerScript<'_>) -> Answer {
         if interface != Interface::Contact {
             return Err(Sw::INS_NOT_SUPPORTED);
@@ -54,8 +80,17 @@ impl Card {
         if !super::crypto::equal(sent, script.mac) {
             return Err(Sw::SECURE_MESSAGING_INCORRECT);
         }
-        let changed = [(slot, Entry { blocked: script.blocks, ..applet.entry })];
-        self.registry.commit_entries(&mut self.nvm, &changed)?;
+        match script.action {
+            Action::Block | Action::Unblock => {
+                let blocked = script.action == Action::Block;
+                let changed = [(slot, Entry { blocked, ..applet.entry })];
+                self.registry.commit_entries(&mut self.nvm, &changed)?;
+            }
+            Action::UnblockPin => {
+                let limit = payment.offline_pin.as_ref().ok_or(Sw::INS_NOT_SUPPORTED)?.try_limit;
+                self.registry.commit_pin_tries(&mut self.nvm, slot, limit)?;
+            }
+        }
         self.session_mut(interface).script_cryptogram = Some(cvn.next_script_cryptogram(cryptogram));
         Ok(RApdu::sw(Sw::OK))
     }

@@ -41,6 +41,7 @@ mod select;
 mod set_status;
 mod store_data;
 mod transaction;
+mod verify;
 
 #[cfg(test)]
 pub(crate) mod host;
@@ -345,7 +346,7 @@ impl Card {
                 self.handle_read_record(self.selected_applet(interface)?, &phase, command)
             }
             Command::ApplicationGetData(command) => {
-                self.handle_application_get_data(self.selected_applet(interface)?, command)
+                self.handle_application_get_data(interface, self.selected_applet(interface)?, command)
             }
             Command::GetProcessingOptions(command) => {
                 let (slot, phase) = self.transaction(interface)?;
@@ -362,6 +363,10 @@ impl Card {
             Command::IssuerAuthenticate(command) => {
                 let (slot, phase) = self.transaction(interface)?;
                 self.handle_issuer_authenticate(interface, slot, &phase, command)
+            }
+            Command::Verify(command) => {
+                let (slot, phase) = self.transaction(interface)?;
+                self.handle_verify(interface, slot, &phase, command)
             }
             Command::IssuerScript(command) => {
                 let (slot, _) = self.transaction(interface)?;
@@ -481,7 +486,7 @@ const fn goes_bare(instruction: u8) -> bool {
 const fn brings_its_own_mac(target: Target, command: &CApdu) -> bool {
     match target {
         Target::SecurityDomain => command.ins == ins::EXTERNAL_AUTHENTICATE,
-        Target::Payment => matches!(command.ins, ins::APPLICATION_BLOCK | ins::APPLICATION_UNBLOCK),
+        Target::Payment => issuer_script::is_one(command.ins),
         Target::Nobody | Target::Directory | Target::Registry => false,
     }
 }

@@ -9,6 +9,7 @@ use super::private_key::PrivateKey;
 use super::profile::Application;
 use super::registry::Aid;
 use super::session::Interface;
+use super::verify::OfflinePin;
 use crate::wire::dol::Dol;
 use crate::wire::sw::Sw;
 use crate::wire::tag;
@@ -28,6 +29,10 @@ pub mod dgi {
     pub const PROCESSING_OPTIONS_AUTHENTICATED: u16 = 0x9117;
     /// ICC master keys for AC, secure messaging integrity and confidentiality, 16 bytes each.
     pub const DES_KEYS: u16 = 0x8000;
+    /// The PIN block of the PIN that VERIFY compares, and a padding.
+    pub const PIN: u16 = 0x8010;
+    /// How many tries are left of it, and how many there may be.
+    pub const PIN_TRIES: u16 = 0x9010;
     /// Their key check values, 3 bytes each.
     pub const KEY_CHECK_VALUES: u16 = 0x9000;
     /// Card risk management (assumed).
@@ -81,6 +86,8 @@ pub struct Payment {
     pub master_key_integrity: TdesKey,
     /// The RSA key of offline data authentication, if personalisation brought one.
     pub private_key: Option<PrivateKey>,
+    /// The PIN that VERIFY compares, if personalisation brought one.
+    pub offline_pin: Option<OfflinePin>,
     /// Last four digits of the card number, for the holder.
     pub last_4: Option<[u8; 2]>,
     /// 5F28 of the records.
@@ -167,6 +174,7 @@ impl Payment {
             master_key_ac,
             master_key_integrity,
             private_key: private_key(dgis)?,
+            offline_pin: offline_pin(dgis)?,
             last_4: last_4(in_records(tag::TAG_9F25_LAST_4_DIGITS), in_records(tag::TAG_5A_PAN)),
             issuer_country: array(in_records(tag::TAG_5F28_ISSUER_COUNTRY_CODE)),
         })
@@ -217,6 +225,15 @@ fn private_key(dgis: &BTreeMap<u16, &[u8]>) -> Result<Option<PrivateKey>, Sw> {
         Ok(parts) => PrivateKey::from_crt(parts).map(Some).ok_or(Sw::WRONG_DATA),
         Err(parts) if parts.is_empty() => Ok(None),
         Err(_) => Err(Sw::CONDITIONS_NOT_SATISFIED),
+    }
+}
+
+/// The PIN and its tries come together or not at all.
+fn offline_pin(dgis: &BTreeMap<u16, &[u8]>) -> Result<Option<OfflinePin>, Sw> {
+    match (dgis.get(&dgi::PIN), dgis.get(&dgi::PIN_TRIES)) {
+        (Some(block), Some(tries)) => OfflinePin::decode(block, tries).map(Some).ok_or(Sw::WRONG_DATA),
+        (None, None) => Ok(None),
+        _ => Err(Sw::CONDITIONS_NOT_SATISFIED),
     }
 }
 

@@ -105,8 +105,9 @@ impl Card {
         };
         let entry = Entry { activation, blocked, ..applet.entry };
         let dgis = round.dgis.iter().map(|(dgi, content)| (*dgi, content.as_slice())).collect::<Vec<_>>();
+        let pin_tries = round.dgis.get(&dgi::PIN_TRIES).and_then(|tries| tries.first().copied());
         let payment = Arc::new(payment);
-        Ok(self.registry.commit_personalisation(&mut self.nvm, round.slot, &dgis, entry, payment)?)
+        Ok(self.registry.commit_personalisation(&mut self.nvm, round.slot, &dgis, entry, payment, pin_tries)?)
     }
 }
 
@@ -127,7 +128,7 @@ fn whole_data_grouping(bytes: &[u8]) -> Option<(u16, &[u8], usize)> {
 
 /// Decrypts and checks one data grouping by itself.
 fn accept(dgi: u16, content: &[u8], encrypted: bool, key: &AesKey) -> Result<Zeroizing<Vec<u8>>, Sw> {
-    let secret = matches!(dgi, dgi::DES_KEYS | dgi::RSA_CRT_FIRST..=dgi::RSA_CRT_LAST);
+    let secret = matches!(dgi, dgi::DES_KEYS | dgi::PIN | dgi::RSA_CRT_FIRST..=dgi::RSA_CRT_LAST);
     if secret && !encrypted {
         return Err(Sw::WRONG_DATA);
     }
@@ -153,6 +154,7 @@ fn accept(dgi: u16, content: &[u8], encrypted: bool, key: &AesKey) -> Result<Zer
         | dgi::PROCESSING_OPTIONS_CONTACTLESS
         | dgi::PROCESSING_OPTIONS_AUTHENTICATED
         | dgi::KEY_CHECK_VALUES
+        | dgi::PIN_TRIES
         | dgi::RISK
         | dgi::BLOCKED
         | dgi::ACTIVATABLE => Ok(content),

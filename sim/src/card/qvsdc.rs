@@ -8,6 +8,7 @@ use super::payment::Payment;
 use super::registry::Counters;
 use super::session::{Interface, Phase};
 use super::transaction::{Cryptogram, Known, Transaction};
+use super::verify::PinStatus;
 use super::{Answer, Card};
 use crate::wire::apdu::RApdu;
 use crate::wire::sw::Sw;
@@ -66,6 +67,7 @@ impl Card {
             application_interchange_profile: side.application_interchange_profile,
             values: [(&side.pdol, pdol_values), (&payment.none, &[]), (&payment.none, &[])],
             blocked: self.is_blocked_by_issuer(slot),
+            pin: PinStatus::default(),
         };
         let terminal = Qualifiers(known.array(tag::TAG_9F66_TTQ));
         if !terminal.knows_emv_mode() {

@@ -5,7 +5,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, slice};
 
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +132,8 @@ pub struct Applet {
     pub entry: Entry,
     /// Its counters.
     pub counters: Counters,
+    /// 9F17: wrong PINs that it still takes; 0 where there is no PIN.
+    pub pin_tries_left: u8,
     /// What personalisation gave it, decoded; shared by clones of the card.
     pub payment: Option<Arc<Payment>>,
 }
@@ -214,7 +216,7 @@ impl Registry {
             (key(slot, COUNTERS), Some(&encode(&counters))),
             (ORDER, Some(&order)),
         ])?;
-        self.applets.push(Applet { slot, entry, counters, payment: None });
+        self.applets.push(Applet { slot, entry, counters, pin_tries_left: 0, payment: None });
         Ok(())
     }
 
@@ -268,7 +270,17 @@ impl Registry {
         Ok(())
     }
 
-    /// Takes a checked personalisation round: its DGIs, the states that follow from it, and what it decodes to.
+    /// Replaces how many wrong PINs an instance still takes.
+    pub fn commit_pin_tries(&mut self, nvm: &mut Nvm, slot: u8, left: u8) -> Result<(), PowerLost> {
+        nvm.commit(&[(key(slot, PIN_TRIES), Some(&[left]))])?;
+        if let Some(applet) = self.applet_mut(slot) {
+            applet.pin_tries_left = left;
+        }
+        Ok(())
+    }
+
+    /// Takes a checked personalisation round: its DGIs, the states that follow from it, and what it decodes to. `pin_tries` if
+    /// it brought a PIN.
     pub fn commit_personalisation(
         &mut self,
         nvm: &mut Nvm,
@@ -276,15 +288,18 @@ impl Registry {
         round: &[(u16, &[u8])],
         entry: Entry,
         payment: Arc<Payment>,
+        pin_tries: Option<u8>,
     ) -> Result<(), PowerLost> {
         let Some(applet) = self.applet_mut(slot) else { return Ok(()) };
         let encoded = encode(&entry);
-        let mut changes = Vec::with_capacity(round.len() + 1);
+        let mut changes = Vec::with_capacity(round.len() + 2);
         changes.push((key(slot, ENTRY), Some(encoded.as_slice())));
+        changes.extend(pin_tries.as_ref().map(|left| (key(slot, PIN_TRIES), Some(slice::from_ref(left)))));
         changes.extend(round.iter().map(|(dgi, content)| (dgi_key(slot, *dgi), Some(*content))));
         nvm.commit(&changes)?;
         applet.entry = entry;
         applet.payment = Some(payment);
+        applet.pin_tries_left = pin_tries.unwrap_or(applet.pin_tries_left);
         Ok(())
     }
 
@@ -323,6 +338,7 @@ const ORDER: Key = 2;
 const ENTRY: Key = 0x00_0000;
 const COUNTERS: Key = 0x01_0000;
 const LOG: Key = 0x02_0000;
+const PIN_TRIES: Key = 0x03_0000;
 const DGI: Key = 0x10_0000;
 const OBJECTS_END: Key = 0x20_0000;
 
@@ -347,5 +363,6 @@ fn load_applet(nvm: &Nvm, slot: u8) -> Option<Applet> {
     let entry: Entry = postcard::from_bytes(nvm.get(key(slot, ENTRY))?).ok()?;
     let counters = postcard::from_bytes(nvm.get(key(slot, COUNTERS))?).ok()?;
     let payment = Payment::decode(&dgis(nvm, slot).collect(), &entry.aid, entry.application).ok().map(Arc::new);
-    Some(Applet { slot, entry, counters, payment })
+    let pin_tries_left = nvm.get(key(slot, PIN_TRIES)).and_then(|left| left.first().copied()).unwrap_or_default();
+    Some(Applet { slot, entry, counters, pin_tries_left, payment })
 }

@@ -81,6 +81,18 @@ pub enum IssuerAuthentication {
     Failed,
 }
 
+/// How VERIFY went in a transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PinVerification {
+    /// No PIN came.
+    #[default]
+    NotPerformed,
+    /// The last one was right.
+    Passed,
+    /// The last one was wrong.
+    Failed,
+}
+
 /// Where the secure channel stands.
 #[derive(Clone, Debug, Default)]
 pub enum Channel {
@@ -121,6 +133,8 @@ pub struct Session {
     pub round: Option<Round>,
     /// Entries of GET STATUS that are still to come.
     pub cursor: Option<Cursor>,
+    /// Over contacts: how VERIFY went.
+    pub pin: PinVerification,
     /// Over contacts: what the MAC of the next issuer script is bound to.
     pub script_cryptogram: Option<Block>,
     /// What the last cryptogram of this session covers; empty before one.
@@ -138,6 +152,7 @@ impl Session {
     /// A newly selected application starts from scratch.
     pub fn select(&mut self, selected: Selected) {
         self.end_channel();
+        self.pin = PinVerification::NotPerformed;
         self.script_cryptogram = None;
         self.selected = selected;
     }

@@ -7,7 +7,8 @@ use super::crypto::Block;
 use super::cvn::{CardData, Scheme, TerminalData};
 use super::payment::{LogEntry, Payment, decimal, to_decimal};
 use super::registry::Counters;
-use super::session::IssuerAuthentication;
+use super::session::{IssuerAuthentication, PinVerification};
+use super::verify::PinStatus;
 use crate::wire::dol::Dol;
 use crate::wire::tag;
 use crate::wire::tlv::Tag;
@@ -32,6 +33,7 @@ pub(super) struct Known<'a> {
     pub(super) values: [(&'a Dol, &'a [u8]); 3],
     /// Its issuer blocked the application.
     pub(super) blocked: bool,
+    pub(super) pin: PinStatus,
 }
 
 impl Known<'_> {
@@ -45,6 +47,14 @@ impl Known<'_> {
     /// The same with a fixed length; zeros when the terminal was not asked for it or in another length.
     pub(super) fn array<const N: usize>(&self, wanted: Tag) -> [u8; N] {
         self.value(wanted).and_then(|value| value.try_into().ok()).unwrap_or([0; N])
+    }
+
+    /// Whether the terminal says (9F34) that a PIN was right in a card that saw no such PIN: somebody answered in its place.
+    // EMV 4.4 B3 table 43: methods 01 and 03 to 05 are PINs in the card; B4 A4: 02 successful
+    fn terminal_believes_in_a_pin_that_was_not(&self) -> bool {
+        let [method, _, result] = self.array(tag::TAG_9F34_CVM_RESULTS);
+        matches!((method & 0x3F, result), (0x01 | 0x03..=0x05, 0x02))
+            && self.pin.verification != PinVerification::Passed
     }
 
     pub(super) fn terminal_data(&self) -> TerminalData {
@@ -163,7 +173,12 @@ impl Transaction {
         terminal: &TerminalData,
         counters: Block,
     ) -> (Vec<u8>, Vec<u8>) {
-        const OFFLINE_PIN_NOT_PERFORMED: u8 = 0x20;
+        const PIN_PERFORMED: u8 = 0x04;
+        const PIN_SUCCESSFUL: u8 = 0x01;
+        const PIN_NOT_PERFORMED: u8 = 0x20;
+        const PIN_FAILED: u8 = 0x10;
+        const PIN_TRY_LIMIT_EXCEEDED: u8 = 0x08;
+        const PIN_ERRONEOUSLY_OK: u8 = 0x01;
         const ISSUER_AUTHENTICATION_PERFORMED: u8 = 0x10;
         let signed = match (self.combined, self.second) {
             (false, _) => 0x00,
@@ -179,8 +194,24 @@ impl Transaction {
             Some(_) => 0x04,
             None => 0x00,
         };
+        let (pin_done, pin) = match known.pin.verification {
+            PinVerification::NotPerformed => (0, PIN_NOT_PERFORMED),
+            PinVerification::Passed => (PIN_PERFORMED | PIN_SUCCESSFUL, 0),
+            PinVerification::Failed => (PIN_PERFORMED, PIN_FAILED),
+        };
+        let blocked = if known.pin.is_blocked() { PIN_TRY_LIMIT_EXCEEDED } else { 0 };
+        let erroneous = if known.terminal_believes_in_a_pin_that_was_not() { PIN_ERRONEOUSLY_OK } else { 0 };
+        let tries_left = known.pin.tries_left.unwrap_or_default();
         let limits = u8::from(self.consecutive_exceeded) << 7 | u8::from(self.cumulative_exceeded) << 5;
-        let cvr = [self.decisions(), signed | authenticated, 0, OFFLINE_PIN_NOT_PERFORMED | place, limits, 0].to_vec();
+        let cvr = [
+            self.decisions() | pin_done,
+            signed | authenticated,
+            tries_left,
+            pin | blocked | erroneous | place,
+            limits,
+            0,
+        ]
+        .to_vec();
         let risk = &known.payment.risk;
         let mut data = Vec::with_capacity(18);
         data.extend([risk.derivation_key_index, risk.cvn.value]);
@@ -195,13 +226,22 @@ impl Transaction {
     // VIS 1.6 appendix, format 0/1/3 (bits as in emv-utils' emv_fields.h)
     fn vsdc_issuer_application_data(&self, known: &Known<'_>) -> (Vec<u8>, Vec<u8>) {
         const ISSUER_AUTHENTICATION_FAILED: u8 = 0x08;
+        const PIN_PERFORMED: u8 = 0x04;
+        const PIN_FAILED: u8 = 0x02;
+        const PIN_TRY_LIMIT_EXCEEDED: u8 = 0x40;
         const VELOCITY_EXCEEDED: u8 = 0x20;
         let failed = match self.issuer {
             IssuerAuthentication::Failed => ISSUER_AUTHENTICATION_FAILED,
             IssuerAuthentication::NotPerformed | IssuerAuthentication::Passed => 0,
         };
+        let pin = match known.pin.verification {
+            PinVerification::NotPerformed => 0,
+            PinVerification::Passed => PIN_PERFORMED,
+            PinVerification::Failed => PIN_PERFORMED | PIN_FAILED,
+        };
+        let blocked = if known.pin.is_blocked() { PIN_TRY_LIMIT_EXCEEDED } else { 0 };
         let velocity = if self.consecutive_exceeded || self.cumulative_exceeded { VELOCITY_EXCEEDED } else { 0 };
-        let cvr = [0x03, self.decisions() | failed, velocity, 0].to_vec();
+        let cvr = [0x03, self.decisions() | failed | pin, blocked | velocity, 0].to_vec();
         let risk = &known.payment.risk;
         let mut data = [0x06, risk.derivation_key_index, risk.cvn.value].to_vec();
         data.extend_from_slice(&cvr);
