@@ -4,7 +4,7 @@
 //! is the world's fault, so the case it happens in is broken and not failed. A card that is not known to be simulated is protected:
 //! see [`Permits`].
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::fmt;
 use std::sync::mpsc;
 use std::thread;
@@ -257,11 +257,11 @@ impl Connection {
         let (end, ended) = mpsc::channel();
         let wanted = config.clone();
         thread::spawn(move || match open(&wanted) {
-            Ok(card) => {
+            Ok((card, place)) => {
                 let atr = card.status2_owned().map(|status| status.atr().to_vec()).unwrap_or_default();
                 let protocol = card.status2_owned().ok().and_then(|status| status.protocol2()).unwrap_or(Protocol::T1);
                 if ready.send(Ok((atr, protocol))).is_ok() {
-                    work(card, protocol, &todo);
+                    work(card, &place, protocol, &todo);
                 }
                 drop::<mpsc::Sender<()>>(end);
             }
@@ -359,15 +359,20 @@ fn check(command: &[u8], permits: &Permits) -> Result<(), PcscError> {
 }
 
 /// The thread of a connection: until the last handle to it is gone.
-fn work(mut card: Card, protocol: Protocol, todo: &mpsc::Receiver<Job>) {
+fn work(mut card: Card, place: &Place, protocol: Protocol, todo: &mpsc::Receiver<Job>) {
     // The longest answer: 65 536 bytes and a status word.
     let mut room = vec![0; 65_538];
     for job in todo {
         match job {
-            Job::Transmit(command, done) => done(transmit(&card, protocol, &command, &mut room)),
+            Job::Transmit(command, done) => {
+                done(
+                    transmit(&card, protocol, &command, &mut room)
+                        .map_err(|error| place.look_into(error, command.len())),
+                );
+            }
             Job::Reset(done) => {
                 let reset = card.reconnect(ShareMode::Exclusive, Protocols::ANY, Disposition::ResetCard);
-                done(reset.map(|()| Vec::new()).map_err(PcscError::from));
+                done(reset.map(|()| Vec::new()).map_err(|error| place.look_into(error.into(), 0)));
             }
         }
     }
@@ -376,37 +381,109 @@ fn work(mut card: Card, protocol: Protocol, todo: &mpsc::Receiver<Job>) {
 }
 
 fn transmit(card: &Card, protocol: Protocol, command: &[u8], room: &mut [u8]) -> Result<Vec<u8>, PcscError> {
-    let mut exchange = |bytes: &[u8]| match card.transmit(bytes, room) {
-        Ok(answer) => Ok(answer.to_vec()),
-        // That is what drivers say of a length they cannot carry.
-        Err(pcsc::Error::InvalidParameter | pcsc::Error::InvalidValue | pcsc::Error::UnsupportedFeature)
-            if bytes.len() > 261 =>
-        {
-            Err(PcscError::NoExtendedLength(bytes.len()))
-        }
-        Err(error) => Err(error.into()),
-    };
+    let mut exchange = |bytes: &[u8]| Ok(card.transmit(bytes, room).map(<[u8]>::to_vec)?);
     if protocol == Protocol::T0 { t0::carry_out(command, exchange) } else { exchange(command) }
 }
 
-fn open(config: &Config) -> Result<Card, PcscError> {
+/// Where a card lies.
+struct Place {
+    context: Context,
+    reader: CString,
+}
+
+/// How long pcscd may take to see what became of a card or a reader: it looks every 400 ms.
+const SEEN_WITHIN: Duration = Duration::from_secs(1);
+/// A command with a header, Lc, 255 bytes and Le: the longest that is not of extended length.
+const LONGEST_SHORT_COMMAND: usize = 261;
+
+impl Place {
+    fn name(&self) -> String {
+        self.reader.to_string_lossy().into_owned()
+    }
+
+    /// pcscd has one word for most of what a driver may answer, "not transacted". What became of the reader and the card tells what it
+    /// was: one that is still there after a command of extended length did not want that.
+    fn look_into(&self, error: PcscError, command_bytes: usize) -> PcscError {
+        match error {
+            PcscError::Mute => match self.what_became_of_it() {
+                Some(gone) => gone,
+                None if command_bytes > LONGEST_SHORT_COMMAND => PcscError::NoExtendedLength(command_bytes),
+                None => PcscError::Mute,
+            },
+            error => self.named(error),
+        }
+    }
+
+    /// `None` when both are there.
+    fn what_became_of_it(&self) -> Option<PcscError> {
+        let gone = |flags: State| flags.contains(State::EMPTY).then_some(PcscError::CardRemoved);
+        self.watch(Instant::now() + SEEN_WITHIN, gone).unwrap_or_else(Some)
+    }
+
+    fn wait_for_card(&self, within: Duration, deadline: Instant) -> Result<(), PcscError> {
+        let seen = self.watch(deadline, |flags| {
+            if flags.contains(State::EXCLUSIVE) {
+                Some(Err(PcscError::Shared))
+            } else if flags.contains(State::MUTE) {
+                Some(Err(PcscError::Mute))
+            } else {
+                flags.contains(State::PRESENT).then_some(Ok(()))
+            }
+        })?;
+        seen.unwrap_or_else(|| Err(PcscError::NoCard { reader: self.name(), within }))
+    }
+
+    /// Waits until the reader's state gives a verdict; `None` when it gave none until the deadline.
+    fn watch<T>(&self, deadline: Instant, verdict: impl Fn(State) -> Option<T>) -> Result<Option<T>, PcscError> {
+        let mut states = [ReaderState::new(self.reader.clone(), State::UNAWARE)];
+        loop {
+            match self.context.get_status_change(deadline.saturating_duration_since(Instant::now()), &mut states) {
+                Ok(()) => {}
+                Err(pcsc::Error::Timeout) => return Ok(None),
+                Err(error) => return Err(self.named(error.into())),
+            }
+            for state in &mut states {
+                let flags = state.event_state();
+                if flags.intersects(State::UNKNOWN | State::UNAVAILABLE) {
+                    return Err(PcscError::ReaderGone(self.name()));
+                }
+                if let Some(verdict) = verdict(flags) {
+                    return Ok(Some(verdict));
+                }
+                state.sync_current_state();
+            }
+            if Instant::now() >= deadline {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn named(&self, error: PcscError) -> PcscError {
+        match error {
+            PcscError::ReaderGone(_) => PcscError::ReaderGone(self.name()),
+            // It ran when this began.
+            PcscError::NotRunning => PcscError::Restarted,
+            error => error,
+        }
+    }
+}
+
+fn open(config: &Config) -> Result<(Card, Place), PcscError> {
     let deadline = Instant::now() + config.card_within;
     let context = Context::establish(Scope::User)?;
     let reader = wait_for_reader(&context, &config.reader, deadline)?;
+    let place = Place { context, reader };
     loop {
-        wait_for_card(&context, &reader, config.card_within, deadline)?;
-        let name = || reader.to_string_lossy().into_owned();
-        match context.connect(&reader, ShareMode::Exclusive, Protocols::ANY) {
+        place.wait_for_card(config.card_within, deadline)?;
+        match place.context.connect(&place.reader, ShareMode::Exclusive, Protocols::ANY) {
             Ok(mut card) => {
-                card.reconnect(ShareMode::Exclusive, Protocols::ANY, Disposition::ResetCard)?;
-                return Ok(card);
+                let reset = card.reconnect(ShareMode::Exclusive, Protocols::ANY, Disposition::ResetCard);
+                reset.map_err(|error| place.look_into(error.into(), 0))?;
+                return Ok((card, place));
             }
             // It has just come, or has just gone: its state will say which.
             Err(pcsc::Error::NoSmartcard | pcsc::Error::RemovedCard) if Instant::now() < deadline => {}
-            Err(pcsc::Error::UnknownReader | pcsc::Error::ReaderUnavailable) => {
-                return Err(PcscError::ReaderGone(name()));
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(place.look_into(error.into(), 0)),
         }
     }
 }
@@ -440,40 +517,6 @@ fn wait_for_reader(context: &Context, wanted: &str, deadline: Instant) -> Result
         }
         if Instant::now() >= deadline {
             return Err(error);
-        }
-    }
-}
-
-fn wait_for_card(context: &Context, reader: &CStr, within: Duration, deadline: Instant) -> Result<(), PcscError> {
-    let name = || reader.to_string_lossy().into_owned();
-    let mut states = [ReaderState::new(reader.to_owned(), State::UNAWARE)];
-    loop {
-        match context.get_status_change(deadline.saturating_duration_since(Instant::now()), &mut states) {
-            Ok(()) => {}
-            Err(pcsc::Error::Timeout) => return Err(PcscError::NoCard { reader: name(), within }),
-            Err(pcsc::Error::UnknownReader | pcsc::Error::ReaderUnavailable) => {
-                return Err(PcscError::ReaderGone(name()));
-            }
-            Err(error) => return Err(error.into()),
-        }
-        for state in &mut states {
-            let flags = state.event_state();
-            if flags.intersects(State::UNKNOWN | State::UNAVAILABLE) {
-                return Err(PcscError::ReaderGone(name()));
-            }
-            if flags.contains(State::EXCLUSIVE) {
-                return Err(PcscError::Shared);
-            }
-            if flags.contains(State::MUTE) {
-                return Err(PcscError::Mute);
-            }
-            if flags.contains(State::PRESENT) {
-                return Ok(());
-            }
-            state.sync_current_state();
-        }
-        if Instant::now() >= deadline {
-            return Err(PcscError::NoCard { reader: name(), within });
         }
     }
 }

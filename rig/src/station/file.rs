@@ -25,6 +25,11 @@
 //! hands: operator
 //! lacks: [reach]               # what this bench cannot do although others can
 //! ```
+//!
+//! ```yaml
+//! band: real                   # only a reader, in which the band lies already
+//! tap: { pcsc: { reader: ACS ACR122U } }
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -278,6 +283,8 @@ fn offer(name: String, file: &StationFile) -> Offer {
     };
     let can = can.iter().copied().filter(|it| match it {
         C::Contactless => file.tap.is_some(),
+        C::PressKeys => file.hands.is_some(),
+        C::Reach => file.phone.is_some(),
         C::Linked => file.band != BandPlace::Real || file.key.is_some(),
         it => !never.contains(it),
     });
@@ -302,29 +309,26 @@ fn live(_: String, _: StationFile, path: &Path) -> Result<Arc<dyn Station>, Stri
 
 #[cfg(all(feature = "bluez", feature = "pcsc"))]
 fn live(name: String, file: StationFile, path: &Path) -> Result<Arc<dyn Station>, String> {
-    use super::hardware::{Operator, Pcsc, Radio};
+    use super::hardware::{Nobody, Operator, Pcsc};
     use super::live::{Bench, Live, Reader};
     use super::{control, control::Hands};
     use crate::link::danger::Permits;
-    use crate::link::{ble, pcsc};
+    use crate::link::pcsc;
 
     let failed = |what: &str| format!("failed to use the station file {}: {what}", path.display());
     let offer = offer(name, &file);
-    let Some(PhonePlace::Ble(place)) = file.phone else {
-        return Err(failed("say how the phone reaches the band: `phone: { ble: { adapter: hci0, address: … } }`"));
-    };
-    let address = place.address.as_deref().map(|text| address(text).ok_or(text)).transpose();
-    let address = address.map_err(|text| failed(&format!("`{text}` is no address such as 00:AA:01:01:00:01")))?;
-    if address.is_none() && place.name.is_none() {
-        return Err(failed("say which band: its `address`, its `name` or both"));
+    let is_real = file.band == BandPlace::Real;
+    if file.phone.is_none() && file.key.is_some() {
+        return Err(failed("without a `phone` nobody needs the `key`: drop it, or say how the phone reaches the band"));
     }
+    let air = air(file.phone, is_real).map_err(|what| failed(&what))?;
     let hands: Box<dyn Hands> = match &file.hands {
         Some(HandsPlace::Control(socket)) => Box::new(control::Client::connect(socket)?),
-        Some(HandsPlace::Operator) if file.band == BandPlace::Real => Box::new(Operator),
+        Some(HandsPlace::Operator) if is_real => Box::new(Operator),
         Some(HandsPlace::Operator) => return Err(failed("a simulated band has a control socket: name it in `hands`")),
-        None => return Err(failed("say whose hands are on the band: `hands: operator` or `hands: { control: … }`")),
+        None if is_real => Box::new(Nobody),
+        None => return Err(failed("say whose hands are on the band: `hands: { control: … }`")),
     };
-    let is_real = file.band == BandPlace::Real;
     let key = match &file.key {
         Some(_) if !is_real => return Err(failed("a simulated band is linked anew in every case: drop `key`")),
         Some(place) => Some(key(place, path).map_err(|what| failed(&what))?),
@@ -335,16 +339,36 @@ fn live(name: String, file: StationFile, path: &Path) -> Result<Arc<dyn Station>
         let permits = if is_real { Permits::default() } else { Permits::everything() };
         Box::new(Pcsc::new(pcsc::Config { permits, ..pcsc::Config::new(place.reader) }, by_hand)) as Box<dyn Reader>
     });
-    let hang_up = if place.switch_off { ble::HangUp::RadioOff } else { ble::HangUp::Disconnect };
-    // A virtual controller advertises once to each who starts to listen, and that once may come too early.
-    let deadlines = ble::Deadlines { scan: HEARD_WITHIN, ..ble::Deadlines::default() };
-    let target = ble::Target { address, name: place.name, service: None };
-    let radio = ble::Config { adapter: place.adapter, band: target, deadlines, hang_up };
-    let live = Live::new(offer, Bench { air: Box::new(Radio::open(radio)?), reader, hands });
+    let live = Live::new(offer, Bench { air, reader, hands });
     Ok(Arc::new(match key {
         Some(key) => live.linked(key),
         None => live,
     }))
+}
+
+/// The phone's radio. Only a real band can do without: nothing that needs a phone is tried with it then.
+#[cfg(all(feature = "bluez", feature = "pcsc"))]
+fn air(phone: Option<PhonePlace>, is_real: bool) -> Result<Box<dyn super::live::Air>, String> {
+    use super::hardware::{NoPhone, Radio};
+    use crate::link::ble;
+
+    let place = match phone {
+        Some(PhonePlace::Ble(place)) => place,
+        None if is_real => return Ok(Box::new(NoPhone)),
+        None => {
+            return Err("say how the phone reaches the band: `phone: { ble: { adapter: hci0, address: … } }`".into());
+        }
+    };
+    let address = place.address.as_deref().map(|text| address(text).ok_or(text)).transpose();
+    let address = address.map_err(|text| format!("`{text}` is no address such as 00:AA:01:01:00:01"))?;
+    if address.is_none() && place.name.is_none() {
+        return Err("say which band: its `address`, its `name` or both".into());
+    }
+    let hang_up = if place.switch_off { ble::HangUp::RadioOff } else { ble::HangUp::Disconnect };
+    // A virtual controller advertises once to each who starts to listen, and that once may come too early.
+    let deadlines = ble::Deadlines { scan: HEARD_WITHIN, ..ble::Deadlines::default() };
+    let target = ble::Target { address, name: place.name, service: None };
+    Ok(Box::new(Radio::open(ble::Config { adapter: place.adapter, band: target, deadlines, hang_up })?))
 }
 
 /// The key; nothing of what was found there is in any message.
@@ -428,13 +452,16 @@ mod tests {
 
     #[test]
     fn what_a_real_band_is_spared_is_not_offered() {
-        let real = offer("desk".into(), &read("band: real\ntap: { pcsc: { reader: ACS } }").unwrap());
-        assert!(real.can(Capability::Contactless) && real.can(Capability::PressKeys));
+        let desk = "band: real\nphone: { ble: { adapter: hci0 } }\ntap: { pcsc: { reader: ACS } }\nhands: operator";
+        let real = offer("desk".into(), &read(desk).unwrap());
+        assert!(real.can(Capability::Contactless) && real.can(Capability::PressKeys) && real.can(Capability::Reach));
         for spared in [Capability::Hostile, Capability::SwapAccount, Capability::NewBand, Capability::Cloud] {
             assert!(!real.can(spared), "{spared}");
         }
         assert!(!real.can(Capability::Linked), "its key is not known");
-        let linked = "band: real\nkey: { env: BAND_KEY }\nlacks: [reach]";
+        let only_a_reader = offer("reader".into(), &read("band: real\ntap: { pcsc: { reader: ACS } }").unwrap());
+        assert_eq!(only_a_reader.can, BTreeSet::from([Capability::Contactless]));
+        let linked = "band: real\nphone: { ble: { adapter: hci0 } }\nkey: { env: BAND_KEY }\nlacks: [reach]";
         let linked = offer("desk".into(), &read(linked).unwrap());
         assert!(linked.can(Capability::Linked) && !linked.can(Capability::Reach));
         let simulated = offer("virtual".into(), &read("band: simulated\nsettings: { code_valid_for: 4s }").unwrap());

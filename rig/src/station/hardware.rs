@@ -1,10 +1,13 @@
 //! What a bench is made of when it is real: the phone's radio through BlueZ, a reader through PC/SC, and a person's hands.
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::time::Duration;
 
 use band_sim::band::Button;
 
 use super::control::{Answer, Ask, Hands};
+use super::live::Air;
+use crate::phone::io::{LinkCommand, LinkEvent};
 
 #[cfg(feature = "bluez")]
 mod radio {
@@ -49,9 +52,35 @@ mod radio {
 #[cfg(feature = "bluez")]
 pub use radio::Radio;
 
+/// The phone of a bench that has none.
+#[derive(Debug)]
+pub struct NoPhone;
+
+impl Air for NoPhone {
+    fn send(&mut self, _: LinkCommand) -> Result<(), String> {
+        Err("this bench has no phone: say in the station file how one reaches the band (`phone`)".into())
+    }
+
+    fn next(&mut self, at_most: Duration) -> Result<Option<LinkEvent>, String> {
+        // Nothing will happen on it; who asks wants to let that time go by.
+        std::thread::park_timeout(at_most);
+        Ok(None)
+    }
+}
+
+/// The hands of a bench at which nobody is.
+#[derive(Debug)]
+pub struct Nobody;
+
+impl Hands for Nobody {
+    fn ask(&mut self, _: Ask) -> Result<Answer, String> {
+        Ok(Answer::Refused { why: "nobody is there (`hands`)".into() })
+    }
+}
+
 #[cfg(feature = "pcsc")]
 mod reader {
-    use crate::link::pcsc::{Config, Connection, PcscError};
+    use crate::link::pcsc::{Config, Connection};
     use crate::station::live::Reader;
 
     /// A reader through PC/SC.
@@ -82,11 +111,7 @@ mod reader {
 
         fn transmit(&mut self, command: &[u8]) -> Result<Option<Vec<u8>>, String> {
             let Some(connection) = &self.connection else { return Ok(None) };
-            match connection.transmit(command) {
-                Ok(answer) => Ok(Some(answer)),
-                Err(PcscError::CardRemoved | PcscError::Mute) => Ok(None),
-                Err(error) => Err(error.to_string()),
-            }
+            connection.transmit(command).map(Some).map_err(|error| error.to_string())
         }
 
         fn remove(&mut self) {

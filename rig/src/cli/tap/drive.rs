@@ -87,6 +87,16 @@ pub(crate) struct Payment {
     pub(crate) time: Duration,
 }
 
+impl Payment {
+    /// Why a command was never answered, if one was not.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        self.moments.iter().find_map(|moment| match &moment.what {
+            Happened::Lost { why, .. } => Some(why.as_str()),
+            _ => None,
+        })
+    }
+}
+
 /// More outputs than any payment has.
 const MOST_OUTPUTS: usize = 10_000;
 

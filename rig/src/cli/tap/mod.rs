@@ -144,9 +144,15 @@ fn bad_input(message: impl Into<String>) -> Failed {
 
 pub(super) fn tap(args: &Tap) -> u8 {
     match explained(args) {
-        Ok((text, outcome)) => {
+        Ok(Explained { text, outcome, trouble }) => {
             super::print(&text);
-            u8::from(outcome != Outcome::Approved)
+            match trouble {
+                Some(trouble) => {
+                    super::complain(&trouble);
+                    EXIT_STATION
+                }
+                None => u8::from(outcome != Outcome::Approved),
+            }
         }
         Err(Failed { code, message }) => {
             super::complain(&message);
@@ -155,7 +161,15 @@ pub(super) fn tap(args: &Tap) -> u8 {
     }
 }
 
-fn explained(args: &Tap) -> Result<(String, Outcome), Failed> {
+/// A payment, told.
+struct Explained {
+    text: String,
+    outcome: Outcome,
+    /// What was wrong between the terminal and the card, if that ended it.
+    trouble: Option<String>,
+}
+
+fn explained(args: &Tap) -> Result<Explained, Failed> {
     let mut fixtures = Fixtures::load(&args.fixtures).map_err(|error| bad_input(error.to_string()))?;
     let terminal = terminal(&args.terminal, &fixtures)?;
     #[cfg(feature = "pcsc")]
@@ -183,7 +197,7 @@ fn told(
     masker: &Masker,
     purchase: Purchase,
     around: &mut dyn Surroundings,
-) -> Result<(String, Outcome), Failed> {
+) -> Result<Explained, Failed> {
     let began = Duration::from_secs(u64::try_from(purchase.unix_s).unwrap_or_default());
     let payment = drive::drive(Arc::clone(terminal), purchase, around)
         .map_err(|message| Failed { code: EXIT_STATION, message })?;
@@ -203,7 +217,7 @@ fn told(
         };
         show::rendered(&told, Paint::choose(choice, std::io::stdout().is_terminal()))
     };
-    Ok((text, outcome))
+    Ok(Explained { text, outcome, trouble: payment.trouble().map(str::to_owned) })
 }
 
 /// Where the card is.

@@ -14,7 +14,10 @@ fn output(words: &str) -> (String, Outcome) {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures");
     let words = ["tap", "--fixtures", fixtures, "--color", "never"].into_iter().chain(words.split(' '));
     let line = Line::try_parse_from(words.map(|word| word.replace('_', " "))).unwrap_or_else(|error| panic!("{error}"));
-    explained(&line.tap).unwrap_or_else(|failed| panic!("{}", failed.message))
+    let Explained { text, outcome, trouble } =
+        explained(&line.tap).unwrap_or_else(|failed| panic!("{}", failed.message));
+    assert_eq!(trouble, None);
+    (text, outcome)
 }
 
 #[test]
