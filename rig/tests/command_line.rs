@@ -241,6 +241,95 @@ fn a_failure_is_told_alike_whoever_reads_the_events() {
     }
 }
 
+/// The reports of a payment that is not as expected: on the terminal, in JUnit, in the trace of the case, and its events.
+struct Reports {
+    told: Vec<(&'static str, String)>,
+    events: Vec<serde_json::Value>,
+}
+
+impl Reports {
+    /// `tap` is the step without its expectation.
+    fn of_failed(tap: &str) -> Self {
+        let text = format!(
+            "scenario: a payment\ngiven: {{ cards: [{{ card: mastercard-debit, as: debit }}] }}\nsteps:\n  - {tap}\n    \
+             expect: {{ outcome: present_again }}\n"
+        );
+        let folder = Folder::with(&[("a.yaml", text.as_bytes())]);
+        let output = folder.run(&["--out", &folder.path("out")]);
+        assert_eq!(code(&output), Some(1), "{}{}", said(&output), errors(&output));
+        let read = |name: &str| fs::read_to_string(folder.path(name)).expect(name);
+        let events = read("out/events.jsonl");
+        let events = events.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let junit = read("out/junit.xml").replace("&gt;", ">").replace("&lt;", "<");
+        let trace = read("out/failed/0000-a.txt");
+        let (_, trace) = trace.split_once("all that happened").expect("a trace");
+        let told = vec![("text", said(&output)), ("JUnit", junit), ("trace", trace.to_owned())];
+        Self { told, events }
+    }
+
+    /// Commands and answers in the field, in spaced hex.
+    fn exchanges(&self) -> Vec<[String; 2]> {
+        let in_field = self.events.iter().filter(|event| event["via"] == "contactless");
+        let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+        in_field.map(|event| [text(&event["command"]), text(&event["response"])]).collect()
+    }
+}
+
+/// However late it fails: nine exchanges are a whole payment, and of the one that is cut off the command is told.
+#[test]
+fn the_report_of_a_failed_payment_holds_all_its_apdus() {
+    let whole = "tap: { amount: 4.20 EUR, terminal: corner-shop }";
+    let cut = |byte: u32| format!("{whole}\n    faults: [{{ field_loss: contactless_byte {byte} }}]");
+    let at_the_bank =
+        "tap: { amount: 400.00 RUB, terminal: no-cdcvm, man_in_the_middle: [{ at: generate_ac, flip: [9F26] }] }";
+    for (tap, exchanges, last_answer) in [
+        (whole, 9, "90 00"),
+        (at_the_bank, 9, "90 00"),
+        (&cut(1), 1, ""),
+        (&cut(300), 5, "90 00"),
+        (&cut(780), 8, ""),
+        (&cut(880), 9, ""),
+    ] {
+        let reports = Reports::of_failed(tap);
+        let apdus = reports.exchanges();
+        assert_eq!(apdus.len(), exchanges, "{tap}: {apdus:#?}");
+        let [_, answer] = &apdus[exchanges - 1];
+        assert!(answer.ends_with(last_answer) && answer.is_empty() == last_answer.is_empty(), "{tap}: {answer}");
+        for (form, text) in &reports.told {
+            assert_eq!(text.matches("shop ↔ band").count(), exchanges, "{form} of {tap}:\n{text}");
+            let bytes = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            for [command, answer] in &apdus {
+                assert!(bytes.contains(command) && bytes.contains(answer), "{form} of {tap} lacks {command}:\n{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_report_of_a_wrong_cryptogram_shows_what_both_sides_computed_it_over() {
+    // Authorised amount to unpredictable number 29 bytes, interchange profile 2, then the counter.
+    let counter = 31..33;
+    for (bend, differs) in [("flip: [9F26]", vec![]), ("set: { 9F36: 00 63 }", vec![32])] {
+        let reports = Reports::of_failed(&format!(
+            "tap: {{ amount: 400.00 RUB, terminal: no-cdcvm, man_in_the_middle: [{{ at: generate_ac, {bend} }}] }}"
+        ));
+        for (form, text) in &reports.told {
+            let [cards, banks] = ["card", "bank"].map(|who| {
+                let (_, after) = text
+                    .split_once(&format!("the {who} computed it over "))
+                    .unwrap_or_else(|| panic!("{form}:\n{text}"));
+                let bytes = after.lines().next().unwrap_or_default().split_whitespace();
+                bytes.map(|byte| u8::from_str_radix(byte, 16).expect("hex")).collect::<Vec<_>>()
+            });
+            // M/Chip, version 20: the common fields and six bytes of results.
+            assert_eq!((cards.len(), banks.len()), (39, 39), "{form}");
+            assert_eq!(cards[..6], [0, 0, 0, 0x04, 0, 0], "{form}: the amount");
+            assert_eq!((0..39).filter(|at| cards[*at] != banks[*at]).collect::<Vec<_>>(), differs, "{form}");
+            assert_eq!(cards[counter.clone()], [0, 1], "{form}");
+        }
+    }
+}
+
 #[test]
 fn a_trace_holds_the_exchanges_of_every_point_of_a_sweep() {
     let folder = Folder::with(&[("a.yaml", SWEPT.as_bytes())]);

@@ -31,7 +31,7 @@ pub enum Kind {
     StepFinished { step: String, ok: bool, got: serde_json::Value },
     /// Phone ↔ band, one ATT operation or notification.
     Att { op: AttOp, characteristic: String, hex: String, ok: bool },
-    /// One whole APDU exchange, on whichever way it went.
+    /// One whole APDU exchange, on whichever way it went; without a response when the band left before it had answered.
     Apdu { via: Via, command: String, response: String },
     /// Phone → cloud → phone.
     Cloud { request: String, reply: String },

@@ -190,7 +190,9 @@ impl fmt::Display for Trace<'_> {
             }
             if let Kind::Apdu { command, response, .. } = &event.kind {
                 writeln!(f, "{:31}> {}", "", clean(command))?;
-                writeln!(f, "{:31}< {}", "", clean(response))?;
+                if !response.is_empty() {
+                    writeln!(f, "{:31}< {}", "", clean(response))?;
+                }
             }
         }
         Ok(())

@@ -47,7 +47,9 @@ impl<W: Write> Taps<W> {
                         self.capture.field(at, true)?;
                     }
                     self.capture.command(at, &unmarked(command))?;
-                    self.capture.answer(at, &unmarked(response))?;
+                    if !response.is_empty() {
+                        self.capture.answer(at, &unmarked(response))?;
+                    }
                     last = Some(at);
                 }
                 Kind::StepFinished { .. } | Kind::CaseFinished { .. } => {

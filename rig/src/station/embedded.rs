@@ -965,6 +965,9 @@ impl World {
 
     fn terminal_input(&mut self, input: TerminalInput) {
         let Some(terminal) = &mut self.terminal else { return };
+        if matches!(input, TerminalInput::FieldLost) {
+            self.recorder.contactless_lost(self.now);
+        }
         terminal.handle(self.now, input);
         self.drain_terminal();
     }
@@ -1004,6 +1007,7 @@ impl World {
         let leg = self.air.command(command.len());
         match self.air_fault(leg.bytes) {
             Some((nth, strike)) => {
+                self.recorder.contactless_command(&command);
                 self.later(before + self.air.byte_of_command(command.len(), nth), Arrival::AirLost(strike));
             }
             None => self.later(before + leg.time, Arrival::TerminalCommand(command)),

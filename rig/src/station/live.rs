@@ -523,9 +523,13 @@ impl World {
 
     fn exchange(&mut self, command: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
         self.recorder.contactless_command(command);
-        let answer = self.reader()?.transmit(command).map_err(Trouble::Outside)?;
-        if let Some(answer) = &answer {
-            self.recorder.contactless_answer(self.clock.now(), answer);
+        let answer = self.reader()?.transmit(command).map_err(|trouble| {
+            self.recorder.contactless_lost(self.clock.now());
+            Trouble::Outside(trouble)
+        })?;
+        match &answer {
+            Some(answer) => self.recorder.contactless_answer(self.clock.now(), answer),
+            None => self.recorder.contactless_lost(self.clock.now()),
         }
         Ok(answer)
     }

@@ -221,6 +221,11 @@ impl Recorder {
         }
     }
 
+    /// The band is gone; a command that it has not answered is written down without an answer.
+    pub fn contactless_lost(&mut self, now: Instant) {
+        self.contactless_answer(now, &[]);
+    }
+
     /// A request to the cloud and its answer.
     pub fn cloud(&mut self, now: Instant, request: &Envelope, reply: &Reply) {
         self.trace(now, |masker| Kind::Cloud {
