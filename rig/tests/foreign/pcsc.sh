@@ -118,6 +118,13 @@ for card in mastercard-debit mastercard-gold visa-debit visa-credit visa-platinu
     stop_bands
 done
 
+odd=mastercard-debit,mastercard-gold,visa-credit
+start_band 35963 --cards "$odd"
+start_band 35964 --cards "$odd" --interface contact
+check 'the field answers what other terminals ask' timeout 60 "$python" rig/tests/foreign/odd_pyscard.py "$contactless" contactless
+check 'the contacts answer what other terminals ask' timeout 60 "$python" rig/tests/foreign/odd_pyscard.py "$contact" contact
+stop_bands
+
 # A PIN in the card, for each scheme: the Visa card is given one here. Neither log shows it.
 sed 's/ 42 03 1E 03 1F 03"/ 41 03 1F 03"/; s/^online_pin:.*/&\noffline_pin: { digits: "31415" }/' \
     fixtures/cards/visa-debit.yaml >"$work/visa-debit.yaml"
