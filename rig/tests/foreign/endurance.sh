@@ -3,7 +3,7 @@
 #
 #   endurance.sh BINARIES PYTHON [COMMANDS]
 #
-# With two million commands, which take a quarter of an hour, the counters of some cards run out.
+# Two million commands take half an hour and run out the counters of three cards.
 set -u
 cd "$(dirname "$0")/../../.." || exit 2
 binaries=$1 python=$2 commands=${3-5000}
