@@ -93,7 +93,7 @@ pub(super) fn run(run: &Run) -> u8 {
     }
     let station = match station(&run.station) {
         Ok(station) => station,
-        Err(OpenError::File(mistake)) => return load::mistakes(&[*mistake], run.selection.color),
+        Err(OpenError::File(mistakes)) => return load::mistakes(&mistakes, run.selection.color),
         Err(OpenError::Trouble(words)) => {
             super::complain(&words);
             return EXIT_STATION;

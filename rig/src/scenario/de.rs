@@ -49,14 +49,11 @@ pub(super) fn read<T: DeserializeOwned>(node: &Node, owner: &str, errors: &mut V
             Ok(value) => return Some(value),
             Err(mistake) => mistake,
         };
-        // A field that was left out because its value is wrong is not missing.
-        if let Kind::Missing(field) = &mistake.kind
-            && left_out.contains(field)
-        {
-            return None;
-        }
         let entry = mistake.entry.clone();
-        errors.push(mistake.into_file_error(&node, owner));
+        // A field that was left out because its value is wrong is not missing; without it, all that it belongs to is left out.
+        if !matches!(&mistake.kind, Kind::Missing(field) if left_out.contains(field)) {
+            errors.push(mistake.into_file_error(&node, owner));
+        }
         let entry = entry.filter(|_| left_out.len() < MOST)?;
         left_out.push(entry.key);
         node = node.without(&entry.span);
@@ -224,17 +221,26 @@ impl Walk<'_> {
         Mistake::new(Kind::Words(words)).at(self.node)
     }
 
-    fn number<T: std::str::FromStr>(self, most: impl Display) -> Result<T, Mistake> {
-        let expected = format!("a whole number from 0 to {most}");
+    /// In decimal, or as YAML writes hex: `0x96`.
+    fn number<T: std::str::FromStr + TryFrom<u64>>(
+        self,
+        least: impl Display,
+        most: impl Display,
+    ) -> Result<T, Mistake> {
+        let expected = format!("a whole number from {least} to {most}");
         let text = self.node.text().ok_or_else(|| self.wrong(&expected))?;
-        text.parse().map_err(|_| self.wrong(&expected))
+        let number = match text.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).ok().and_then(|number| T::try_from(number).ok()),
+            None => text.parse().ok(),
+        };
+        number.ok_or_else(|| self.wrong(&expected))
     }
 }
 
 macro_rules! numbers {
     ($($method:ident $visit:ident $type:ty,)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
-            visitor.$visit(self.number::<$type>(<$type>::MAX)?)
+            visitor.$visit(self.number::<$type>(<$type>::MIN, <$type>::MAX)?)
         }
     )*};
 }
@@ -260,6 +266,10 @@ impl<'de> Deserializer<'de> for Walk<'_> {
         deserialize_u16 visit_u16 u16,
         deserialize_u32 visit_u32 u32,
         deserialize_u64 visit_u64 u64,
+        deserialize_i8 visit_i8 i8,
+        deserialize_i16 visit_i16 i16,
+        deserialize_i32 visit_i32 i32,
+        deserialize_i64 visit_i64 i64,
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
@@ -367,7 +377,7 @@ impl<'de> Deserializer<'de> for Walk<'_> {
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct ignored_any
+        i128 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct ignored_any
     }
 }
 

@@ -558,18 +558,20 @@ impl Unreadable {
 /// Reads a file of plain values: a fixture, a station. It is held to the same limits as a scenario.
 ///
 /// # Errors
-/// The mistake with its place, or why the file is not read at all.
-pub fn values<T: DeserializeOwned>(path: &Path) -> Result<T, FileError> {
+/// The mistakes with their places, in their order, or why the file is not read at all.
+pub fn values<T: DeserializeOwned>(path: &Path) -> Result<T, Vec<FileError>> {
     let shown = slashes(path);
     let file: Arc<str> = shown.as_str().into();
-    let text = read_text(path).map_err(|unreadable| unreadable.at(file.clone(), shown))?;
+    let text = read_text(path).map_err(|unreadable| vec![unreadable.at(file.clone(), shown)])?;
     if is_blank(&text) {
-        return Err(FileError::whole(slashes(path), "this file is empty"));
+        return Err(vec![FileError::whole(slashes(path), "this file is empty")]);
     }
-    yaml::typed(&file, &text).map_err(|mut error| {
-        let index = usize::try_from(error.span.line).unwrap_or(1).saturating_sub(1);
-        error.source = Some(text.lines().nth(index).unwrap_or_default().to_owned());
-        error
+    yaml::typed(&file, &text).map_err(|mut errors| {
+        for error in &mut errors {
+            let index = usize::try_from(error.span.line).unwrap_or(1).saturating_sub(1);
+            error.source = Some(text.lines().nth(index).unwrap_or_default().to_owned());
+        }
+        errors
     })
 }
 

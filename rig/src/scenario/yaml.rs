@@ -12,6 +12,7 @@ use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, MapAccess, Se
 use serde_yaml::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_yaml::{Error, Location, Spanned, Tagged};
 
+use super::de::read;
 use super::error::FileError;
 use super::node::{Node, Shape};
 use super::span::Span;
@@ -29,11 +30,29 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, Vec<FileError>>
     if tree.errors.is_empty() { Ok(node) } else { Err(tree.errors) }
 }
 
-/// Reads a document of plain values, such as a fixture; the first mistake ends it.
-pub(super) fn typed<T: DeserializeOwned>(file: &Arc<str>, text: &str) -> Result<T, FileError> {
-    let read = serde_yaml::from_str_with_options(text, limits(DuplicateKeyPolicy::Error));
+/// Reads a document of plain values, such as a fixture.
+///
+/// What is wrong is told by the YAML crate, which knows all of YAML; what else is wrong by [`read`], on other lines.
+pub(super) fn typed<T: DeserializeOwned>(file: &Arc<str>, text: &str) -> Result<T, Vec<FileError>> {
+    let error = match serde_yaml::from_str_with_options(text, limits(DuplicateKeyPolicy::Error)) {
+        Ok(value) => return Ok(value),
+        Err(error) => value(file, text, &error),
+    };
     // After a tab the parser finds fault with anything but the tab.
-    read.map_err(|error| indenting_tabs(file, text).into_iter().next().unwrap_or_else(|| value(file, text, &error)))
+    let tabs = indenting_tabs(file, text);
+    if !tabs.is_empty() {
+        return Err(tabs);
+    }
+    let mut others = Vec::new();
+    if let Ok(node) = parse(file, text) {
+        let name = file.rsplit('/').next().unwrap_or(file);
+        let _: Option<T> = read(&node, name, &mut others);
+    }
+    others.retain(|other| other.span.line != error.span.line);
+    let mut errors = vec![error];
+    errors.append(&mut others);
+    errors.sort_by_key(|error| error.span.line);
+    Err(errors)
 }
 
 /// What a file may hold before it is taken for an attack.
@@ -398,4 +417,69 @@ fn unpaired_quote(line: &str) -> Option<usize> {
         previous = c;
     }
     open.map(|(_, column)| column)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// What [`read`] finds in a fixture that is right.
+    fn told<T: DeserializeOwned>(path: &Path) -> Vec<String> {
+        let text = std::fs::read_to_string(path).unwrap();
+        let file: Arc<str> = path.display().to_string().into();
+        assert!(typed::<T>(&file, &text).is_ok(), "{file}");
+        let mut errors = Vec::new();
+        let node = parse(&file, &text).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let _: Option<T> = read(&node, "", &mut errors);
+        errors.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_mistake_of_a_fixture_is_told_in_its_place() {
+        let right = std::fs::read_to_string(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/cards/mastercard-debit.yaml"),
+        )
+        .unwrap();
+        let wrong = right
+            .replace("expiry: \"3012\"", "expiry: \"3013\"")
+            .replace("cvn: \"14\"", "cvn: \"99\"")
+            .replace("  smi: \"", "  smi: \"00 ")
+            .replace("languages:", "langauges:")
+            .replace("consecutive: 0", "consecutive: none");
+        let Err(errors) = typed::<crate::cloud::product::CardProduct>(&"debit.yaml".into(), &wrong) else {
+            panic!("five mistakes")
+        };
+        let shown = errors.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let lines = |text: &str| wrong.lines().position(|line| line.contains(text)).unwrap() + 1;
+        let expected = [
+            (lines("3013"), "no month 13"),
+            (lines("langauges"), "`languages`"),
+            (lines("\"99\""), "known are 0A"),
+            (lines("smi"), "16 bytes"),
+            (lines("none"), "`consecutive` takes a whole number"),
+        ];
+        assert_eq!(shown.len(), expected.len(), "{shown:#?}");
+        for (shown, (line, words)) in shown.iter().zip(expected) {
+            assert!(shown.starts_with(&format!("debit.yaml:{line}:")) && shown.contains(words), "{shown}: {words}");
+        }
+    }
+
+    #[test]
+    fn what_is_right_in_a_fixture_is_not_told_as_a_mistake() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+        let mut found = Vec::new();
+        found.extend(told::<Vec<crate::cloud::account::AccountRecord>>(&root.join("accounts.yaml")));
+        found.extend(told::<crate::cloud::warranty::WarrantyRegistry>(&root.join("warranty/registry.yaml")));
+        found.extend(told::<crate::cloud::certificates::CardKeys>(&root.join("keys/issuers.yaml")));
+        found.extend(told::<Vec<crate::terminal::config::CaPublicKey>>(&root.join("keys/authorities.yaml")));
+        let mut folder = |name: &str, told: fn(&Path) -> Vec<String>| {
+            let files = std::fs::read_dir(root.join(name)).unwrap();
+            found.extend(files.flat_map(|file| told(&file.unwrap().path())));
+        };
+        folder("cards", told::<crate::cloud::product::CardProduct>);
+        folder("terminals", told::<crate::terminal::config::TerminalConfig>);
+        folder("profiles", told::<band_sim::band::profile::BandProfile>);
+        assert!(found.is_empty(), "{}", found.join("\n"));
+    }
 }

@@ -209,7 +209,7 @@ impl Settings {
 #[derive(Debug)]
 pub enum OpenError {
     /// The file is wrong: its author must act.
-    File(Box<FileError>),
+    File(Vec<FileError>),
     /// The world stands in its way, in words.
     Trouble(String),
 }
@@ -220,7 +220,7 @@ pub enum OpenError {
 /// What is wrong with the file, or what stands in the station's way.
 pub fn open(path: &Path) -> Result<Arc<dyn Station>, OpenError> {
     let failed = |what: String| format!("failed to use the station file {}: {what}", path.display());
-    let file: StationFile = load::values(path).map_err(|error| OpenError::File(Box::new(error)))?;
+    let file: StationFile = load::values(path).map_err(OpenError::File)?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let opened = match file.band {
         BandPlace::Embedded => embedded(name, file).map_err(failed),
@@ -510,7 +510,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let OpenError::File(error) = open(Path::new("no/such.yaml")).unwrap_err() else { panic!("there is a file") };
-        assert_eq!(error.to_string(), "no/such.yaml:1:1: error: there is no such file or folder");
+        let OpenError::File(errors) = open(Path::new("no/such.yaml")).unwrap_err() else { panic!("there is a file") };
+        let errors = errors.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(errors, ["no/such.yaml:1:1: error: there is no such file or folder"]);
     }
 }

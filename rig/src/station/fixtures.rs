@@ -51,7 +51,7 @@ pub struct FixtureError {
 }
 
 impl FixtureError {
-    /// What is wrong, one mistake a file.
+    /// What is wrong, file by file.
     #[must_use]
     pub fn mistakes(&self) -> &[FileError] {
         &self.mistakes
@@ -80,7 +80,8 @@ impl Fixtures {
         let accounts = reader.accounts(&root.join("accounts.yaml"));
         let warranty = reader.take(load::values(&root.join(REGISTRY)));
         let card_keys = reader.take(load::values(&root.join("keys/issuers.yaml")));
-        let pairing_key = reader.take(load_pairing_key(&root.join("keys/pairing.pem")));
+        let pairing_key =
+            reader.take(load_pairing_key(&root.join("keys/pairing.pem")).map_err(|mistake| vec![mistake]));
         match (accounts, warranty, card_keys, pairing_key) {
             (Some(accounts), Some(warranty), Some(card_keys), Some(pairing_key)) if reader.mistakes.is_empty() => {
                 Ok(Self {
@@ -102,7 +103,7 @@ impl Fixtures {
     /// # Errors
     /// As [`Fixtures::load`].
     pub fn load_warranty(root: &Path) -> Result<WarrantyRegistry, FixtureError> {
-        load::values(&root.join(REGISTRY)).map_err(|mistake| FixtureError { mistakes: vec![mistake] })
+        load::values(&root.join(REGISTRY)).map_err(|mistakes| FixtureError { mistakes })
     }
 
     /// The names that scenarios may use.
@@ -138,12 +139,12 @@ struct Reader {
 }
 
 impl Reader {
-    fn take<T>(&mut self, read: Result<T, FileError>) -> Option<T> {
-        read.map_err(|mistake| self.mistakes.push(mistake)).ok()
+    fn take<T>(&mut self, read: Result<T, Vec<FileError>>) -> Option<T> {
+        read.map_err(|mistakes| self.mistakes.extend(mistakes)).ok()
     }
 
     fn folder<T: DeserializeOwned>(&mut self, folder: &Path) -> BTreeMap<String, T> {
-        let files = self.take(yaml_files(folder)).unwrap_or_default();
+        let files = self.take(yaml_files(folder).map_err(|mistake| vec![mistake])).unwrap_or_default();
         let read = |(name, path): (String, PathBuf)| Some((name, self.take(load::values(&path))?));
         files.into_iter().filter_map(read).collect()
     }
