@@ -152,7 +152,7 @@ impl Card {
     /// The same on bytes; what is no command APDU is answered 6700.
     pub fn handle_bytes(&mut self, interface: Interface, bytes: &[u8]) -> Vec<u8> {
         match CApdu::decode(bytes) {
-            Ok(command) => self.handle(interface, &command).encode(),
+            Ok(command) => self.handle(interface, &command).into_bytes(),
             Err(_) => RApdu::sw(Sw::WRONG_LENGTH).encode(),
         }
     }

@@ -41,7 +41,7 @@ impl Card {
             Some(log) if log.sfi == command.sfi => self.log_record(applet, log, command.record),
             _ => registry::dgi(&self.nvm, applet.slot, u16::from_be_bytes([command.sfi, command.record])),
         };
-        found.map(RApdu::ok).ok_or(Sw::RECORD_NOT_FOUND)
+        found.map(RApdu::copied).ok_or(Sw::RECORD_NOT_FOUND)
     }
 
     /// Record 1 is the newest; values only, without a template.

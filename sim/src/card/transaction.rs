@@ -275,10 +275,11 @@ impl Transaction {
         let wanted = self.first != Cryptogram::Aac || known.payment.risk.logs_declined;
         let Some(log) = known.payment.log.filter(|_| wanted) else { return (counters, None) };
         let Ok(format) = Dol::decode(format) else { return (counters, None) };
+        let (information, atc) = ([answer.information], answer.atc.to_be_bytes());
         let record = format.fill(|wanted| match wanted {
-            tag::TAG_9F27_CID => Some([answer.information].into()),
-            tag::TAG_9F36_ATC => Some(answer.atc.to_be_bytes().into()),
-            _ => known.value(wanted).map(Vec::from),
+            tag::TAG_9F27_CID => Some(&information[..]),
+            tag::TAG_9F36_ATC => Some(&atc[..]),
+            _ => known.value(wanted),
         });
         (counted(counters, log), Some(record))
     }

@@ -161,6 +161,14 @@ impl RApdu {
         Self { data: data.into(), sw: Sw::OK }
     }
 
+    /// A copy of data with 9000, with room for [`RApdu::into_bytes`].
+    #[must_use]
+    pub fn copied(data: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(data.len() + STATUS_WORD_BYTES);
+        bytes.extend_from_slice(data);
+        Self::ok(bytes)
+    }
+
     /// Reads a response: any data, then two bytes of status.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let Some((data, &sw)) = bytes.split_last_chunk() else {
@@ -169,17 +177,36 @@ impl RApdu {
         Ok(Self { data: data.to_vec(), sw: Sw::new(u16::from_be_bytes(sw)) })
     }
 
+    /// Reads a response and keeps its bytes for the data.
+    pub fn from_bytes(mut bytes: Vec<u8>) -> Result<Self, DecodeError> {
+        let Some((data, &sw)) = bytes.split_last_chunk() else {
+            return Err(DecodeErrorKind::Truncated.at(bytes.len()));
+        };
+        let len = data.len();
+        bytes.truncate(len);
+        Ok(Self { data: bytes, sw: Sw::new(u16::from_be_bytes(sw)) })
+    }
+
     /// The response's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.data.len() + 2);
+        let mut bytes = Vec::with_capacity(self.data.len() + STATUS_WORD_BYTES);
         bytes.extend_from_slice(&self.data);
+        bytes.extend(self.sw.value().to_be_bytes());
+        bytes
+    }
+
+    /// The response's bytes, the status word put behind the data where they are.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        let mut bytes = self.data;
         bytes.extend(self.sw.value().to_be_bytes());
         bytes
     }
 }
 
 const HEADER_BYTES: usize = 4;
+const STATUS_WORD_BYTES: usize = 2;
 const NE_MAX_SHORT: u32 = 0x100;
 const NE_MAX_EXTENDED: u32 = 0x1_0000;
 
@@ -383,6 +410,15 @@ mod tests {
         fn any_bytes_are_harmless(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             bytes_are_harmless(&bytes, CApdu::encode, CApdu::decode);
             bytes_are_harmless(&bytes, RApdu::encode, RApdu::decode);
+        }
+
+        #[test]
+        fn a_response_is_the_same_with_and_without_a_copy(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let decoded = RApdu::decode(&bytes);
+            prop_assert_eq!(&RApdu::from_bytes(bytes), &decoded);
+            if let Ok(response) = decoded {
+                prop_assert_eq!(response.encode(), response.into_bytes());
+            }
         }
 
         #[test]

@@ -133,7 +133,12 @@ impl ResponseChain {
 
     /// Takes the answer to what was sent last.
     pub fn handle(&mut self, answer: RApdu) -> Next {
-        self.data.extend_from_slice(&answer.data);
+        if self.data.is_empty() {
+            // Most answers come in one piece.
+            self.data = answer.data;
+        } else {
+            self.data.extend_from_slice(&answer.data);
+        }
         self.rounds += 1;
         let wanted = match answer.sw.sw2() {
             0 => 0x100,

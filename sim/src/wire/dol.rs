@@ -21,7 +21,8 @@ impl Dol {
 
     /// Reads a list: tag, length, tag, length, … The length is always one byte (EMV 4.4 B3 5.4), 80 and above too.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut entries = Vec::new();
+        // Each takes two bytes at least.
+        let mut entries = Vec::with_capacity(bytes.len() / 2);
         let mut rest = bytes;
         while let Some(&first) = rest.first() {
             let at = bytes.len() - rest.len();
@@ -69,13 +70,13 @@ impl Dol {
     /// The values in the list's order and lengths, without tags; `value` knows them. What it does not know, and every
     /// template, is zeros.
     #[must_use]
-    pub fn fill(&self, mut value: impl FnMut(Tag) -> Option<Vec<u8>>) -> Vec<u8> {
+    pub fn fill<V: AsRef<[u8]>>(&self, mut value: impl FnMut(Tag) -> Option<V>) -> Vec<u8> {
         let mut filled = Vec::with_capacity(self.total_len());
         for (tag, len) in self.entries() {
             // EMV 4.4 B3 5.4: a constructed data object is provided as zeros.
             let known = if tag.is_constructed() { None } else { value(tag) };
             let format = tag::info(tag).map_or(Format::Binary, |row| row.format);
-            fit(&known.unwrap_or_default(), len, format, &mut filled);
+            fit(known.as_ref().map_or(&[], AsRef::as_ref), len, format, &mut filled);
         }
         filled
     }

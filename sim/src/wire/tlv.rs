@@ -350,6 +350,11 @@ fn decode_level(bytes: &[u8]) -> Result<Vec<Node>, DecodeError> {
         .collect()
 }
 
+/// What a [`Writer`] makes room for at first.
+const FIRST_BYTES: usize = 64;
+/// The longest tag and the longest length field.
+const MAX_HEADER_BYTES: usize = 9;
+
 /// Builds data objects, each length in its shortest form.
 #[derive(Clone, Debug, Default)]
 #[must_use]
@@ -366,6 +371,10 @@ impl Writer {
     /// Appends one object with this content.
     pub fn put(mut self, tag: Tag, value: impl AsRef<[u8]>) -> Self {
         let value = value.as_ref();
+        if self.bytes.capacity() == 0 {
+            // Grown byte by byte, a small answer would move three times.
+            self.bytes.reserve(FIRST_BYTES.max(value.len() + MAX_HEADER_BYTES));
+        }
         tag.encode_into(&mut self.bytes);
         encode_length(value.len(), &mut self.bytes);
         self.bytes.extend_from_slice(value);
