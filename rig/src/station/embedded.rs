@@ -978,7 +978,7 @@ impl World {
                 TerminalOutput::Command(command) => self.send_command(command),
                 TerminalOutput::Online(request) => {
                     if self.tap.online {
-                        self.later(self.network, Arrival::Authorise(Box::new(request)));
+                        self.later(self.network, Arrival::Authorise(request));
                     } else {
                         self.later(
                             self.network,

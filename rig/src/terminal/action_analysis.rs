@@ -1,5 +1,7 @@
 //! Terminal action analysis: from the findings to the cryptogram that is asked for (EMV 4.4 B3 10.7, EMV Contactless C-2 7.8).
 
+use std::fmt;
+
 use band_sim::wire::tag;
 use band_sim::wire::tlv::Tag;
 
@@ -32,10 +34,19 @@ pub(super) fn decide(transaction: &mut Transaction) -> Request {
     without_believed_cvm(transaction, request)
 }
 
-fn analyse(transaction: &Transaction) -> (Request, String) {
+/// Why that cryptogram.
+#[derive(Clone, Copy, Debug)]
+enum Why {
+    /// A setting, or that nothing was found.
+    Words(&'static str),
+    /// These action codes name findings.
+    Named(&'static str, Tvr),
+}
+
+fn analyse(transaction: &Transaction) -> (Request, Why) {
     let application = &transaction.application;
     let Some(Kernel2 { action_codes, .. }) = &transaction.config.kernels.kernel_2 else {
-        return (Request::Aac, "the terminal has no kernel 2".into());
+        return (Request::Aac, Why::Words("the terminal has no kernel 2"));
     };
     let found = |terminal: [u8; 5], issuer: Tag, missing: [u8; 5]| {
         let issuer = application.card.array::<5>(issuer).unwrap_or(missing);
@@ -44,25 +55,25 @@ fn analyse(transaction: &Transaction) -> (Request, String) {
         Some(application.tvr.masked(both)).filter(|found| !found.is_empty())
     };
     if let Some(found) = found(action_codes.denial.0, tag::TAG_9F0E_IAC_DENIAL, [0; 5]) {
-        return (Request::Aac, because("denial", found));
+        return (Request::Aac, Why::Named("denial", found));
     }
     match transaction.config.connectivity {
         // C-2 7.8 TAA.4
-        Connectivity::OnlineOnly => (Request::Arqc, "the terminal is online-only".into()),
+        Connectivity::OnlineOnly => (Request::Arqc, Why::Words("the terminal is online-only")),
         Connectivity::OfflineWithOnlineCapability => {
             // A PIN that only the issuer can check needs the issuer, whatever the action codes say (assumed).
             if application.cvm == Some(Cvm::OnlinePin) {
-                return (Request::Arqc, "the issuer must check the PIN".into());
+                return (Request::Arqc, Why::Words("the issuer must check the PIN"));
             }
             match found(action_codes.online.0, tag::TAG_9F0F_IAC_ONLINE, MISSING_ACTION_CODE) {
-                Some(found) => (Request::Arqc, because("online", found)),
-                None => (Request::Tc, "no finding asks to go online".into()),
+                Some(found) => (Request::Arqc, Why::Named("online", found)),
+                None => (Request::Tc, Why::Words("no finding asks to go online")),
             }
         }
         Connectivity::OfflineOnly => {
             match found(action_codes.default.0, tag::TAG_9F0D_IAC_DEFAULT, MISSING_ACTION_CODE) {
-                Some(found) => (Request::Aac, because("default", found)),
-                None => (Request::Tc, "no finding forbids it offline".into()),
+                Some(found) => (Request::Aac, Why::Named("default", found)),
+                None => (Request::Tc, Why::Words("no finding forbids it offline")),
             }
         }
     }
@@ -80,8 +91,13 @@ fn without_believed_cvm(transaction: &mut Transaction, request: Request) -> Requ
     Request::Aac
 }
 
-fn because(code: &str, found: Tvr) -> String {
-    format!("the {code} action codes name: {found}")
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Words(words) => f.write_str(words),
+            Self::Named(code, found) => write!(f, "the {code} action codes name: {found}"),
+        }
+    }
 }
 
 const fn in_words(request: Request) -> &'static str {

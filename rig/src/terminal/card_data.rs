@@ -3,8 +3,8 @@
 //! An object of length zero counts as absent. A second object of the same name, one that only the terminal may make, or one
 //! of a wrong length ends the application (EMV 4.4 B3 7.5 and 10.2).
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use band_sim::wire::tag::{self, Secret};
 use band_sim::wire::tlv::{self, Tag};
@@ -16,15 +16,52 @@ use crate::mask::{Pan, Track2};
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct CardData {
     /// From the answer to SELECT; an object read later takes precedence.
-    control: BTreeMap<Tag, Vec<u8>>,
+    control: Objects,
     /// From GET PROCESSING OPTIONS, the records and GENERATE AC.
-    read: BTreeMap<Tag, Vec<u8>>,
+    read: Objects,
+}
+
+/// About as many objects as the records of a card have, and their bytes.
+const USUAL_OBJECTS: usize = 40;
+const USUAL_BYTES: usize = 1000;
+
+/// Values by tag, one behind the other in one buffer: a card gives some forty of them.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Objects {
+    /// By tag; the range lies in `bytes`.
+    places: Vec<(Tag, Range<usize>)>,
+    bytes: Vec<u8>,
+}
+
+impl Objects {
+    fn get(&self, tag: Tag) -> Option<&[u8]> {
+        let at = self.places.binary_search_by_key(&tag, |(tag, _)| *tag).ok()?;
+        let (_, place) = self.places.get(at)?;
+        self.bytes.get(place.clone())
+    }
+
+    /// Whether there was none of this name; else the first one stays.
+    fn insert(&mut self, tag: Tag, value: &[u8]) -> bool {
+        let Err(at) = self.places.binary_search_by_key(&tag, |(tag, _)| *tag) else { return false };
+        if self.places.is_empty() {
+            self.places.reserve(USUAL_OBJECTS);
+            self.bytes.reserve(USUAL_BYTES);
+        }
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.places.insert(at, (tag, begin..self.bytes.len()));
+        true
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Tag, &[u8])> {
+        self.places.iter().map(|(tag, place)| (*tag, self.bytes.get(place.clone()).unwrap_or_default()))
+    }
 }
 
 impl CardData {
     /// The value, unless absent or empty.
     pub(super) fn value(&self, tag: Tag) -> Option<&[u8]> {
-        self.read.get(&tag).or_else(|| self.control.get(&tag)).map(Vec::as_slice)
+        self.read.get(tag).or_else(|| self.control.get(tag))
     }
 
     /// The value, when it has exactly `N` bytes.
@@ -53,7 +90,8 @@ impl CardData {
         for object in tlv::walk_deep(template) {
             let (_, object) = object.map_err(|error| format!("the file control information is malformed: {error}"))?;
             if !object.tag.is_constructed() && !object.value.is_empty() {
-                self.control.entry(object.tag).or_insert_with(|| object.value.to_vec());
+                // The first of a name counts.
+                self.control.insert(object.tag, object.value);
             }
         }
         Ok(())
@@ -86,17 +124,14 @@ impl CardData {
             return Err(format!("{tag} has a wrong length of {} bytes", value.len()));
         }
         // EMV 4.4 B3 10.2
-        match self.read.insert(tag, value.to_vec()) {
-            Some(_) => Err(format!("{tag} occurs twice")),
-            None => Ok(()),
-        }
+        if self.read.insert(tag, value) { Ok(()) } else { Err(format!("{tag} occurs twice")) }
     }
 }
 
 impl fmt::Debug for CardData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let objects = self.control.iter().chain(&self.read);
-        f.debug_map().entries(objects.map(|(tag, value)| (tag, Masked { tag: *tag, value }))).finish()
+        let objects = self.control.iter().chain(self.read.iter());
+        f.debug_map().entries(objects.map(|(tag, value)| (tag, Masked { tag, value }))).finish()
     }
 }
 
@@ -122,33 +157,34 @@ impl fmt::Debug for Masked<'_> {
 
 /// Whether only the terminal makes this object.
 fn is_made_by_terminal(tag: Tag, kernel: Kernel) -> bool {
-    let of_every_kernel = [
-        tag::TAG_81_AMOUNT_AUTHORISED_BINARY,
-        tag::TAG_95_TVR,
-        tag::TAG_9A_TRANSACTION_DATE,
-        tag::TAG_9B_TSI,
-        tag::TAG_9C_TRANSACTION_TYPE,
-        tag::TAG_5F2A_TRANSACTION_CURRENCY_CODE,
-        tag::TAG_9F01_ACQUIRER_IDENTIFIER,
-        tag::TAG_9F02_AMOUNT_AUTHORISED,
-        tag::TAG_9F03_AMOUNT_OTHER,
-        tag::TAG_9F04_AMOUNT_OTHER_BINARY,
-        tag::TAG_9F06_AID_TERMINAL,
-        tag::TAG_9F09_TERMINAL_APPLICATION_VERSION,
-        tag::TAG_9F15_MERCHANT_CATEGORY_CODE,
-        tag::TAG_9F16_MERCHANT_IDENTIFIER,
-        tag::TAG_9F1A_TERMINAL_COUNTRY_CODE,
-        tag::TAG_9F1C_TERMINAL_IDENTIFICATION,
-        tag::TAG_9F1D_TERMINAL_RISK_DATA,
-        tag::TAG_9F21_TRANSACTION_TIME,
-        tag::TAG_9F33_TERMINAL_CAPABILITIES,
-        tag::TAG_9F34_CVM_RESULTS,
-        tag::TAG_9F35_TERMINAL_TYPE,
-        tag::TAG_9F37_UNPREDICTABLE_NUMBER,
-        tag::TAG_9F40_ADDITIONAL_CAPABILITIES,
-    ];
-    // Kernel 2 knows 9F66 as data of the card's mag-stripe mode.
-    of_every_kernel.contains(&tag) || kernel == Kernel::Kernel3 && tag == tag::TAG_9F66_TTQ
+    match tag {
+        tag::TAG_81_AMOUNT_AUTHORISED_BINARY
+        | tag::TAG_95_TVR
+        | tag::TAG_9A_TRANSACTION_DATE
+        | tag::TAG_9B_TSI
+        | tag::TAG_9C_TRANSACTION_TYPE
+        | tag::TAG_5F2A_TRANSACTION_CURRENCY_CODE
+        | tag::TAG_9F01_ACQUIRER_IDENTIFIER
+        | tag::TAG_9F02_AMOUNT_AUTHORISED
+        | tag::TAG_9F03_AMOUNT_OTHER
+        | tag::TAG_9F04_AMOUNT_OTHER_BINARY
+        | tag::TAG_9F06_AID_TERMINAL
+        | tag::TAG_9F09_TERMINAL_APPLICATION_VERSION
+        | tag::TAG_9F15_MERCHANT_CATEGORY_CODE
+        | tag::TAG_9F16_MERCHANT_IDENTIFIER
+        | tag::TAG_9F1A_TERMINAL_COUNTRY_CODE
+        | tag::TAG_9F1C_TERMINAL_IDENTIFICATION
+        | tag::TAG_9F1D_TERMINAL_RISK_DATA
+        | tag::TAG_9F21_TRANSACTION_TIME
+        | tag::TAG_9F33_TERMINAL_CAPABILITIES
+        | tag::TAG_9F34_CVM_RESULTS
+        | tag::TAG_9F35_TERMINAL_TYPE
+        | tag::TAG_9F37_UNPREDICTABLE_NUMBER
+        | tag::TAG_9F40_ADDITIONAL_CAPABILITIES => true,
+        // Kernel 2 knows 9F66 as data of the card's mag-stripe mode.
+        tag::TAG_9F66_TTQ => kernel == Kernel::Kernel3,
+        _ => false,
+    }
 }
 
 /// Lengths of the objects a decision rests on (EMV 4.4 B3 A1; EMV Contactless C-2 and C-3 A.1).

@@ -2,6 +2,7 @@
 //! by nothing in the band (R3). Kernel 2 walks the card's CVM list (EMV 4.4 B3 10.5, EMV Contactless C-2 7.5); kernel 3
 //! reads the card's transaction qualifiers (C-3 5.7).
 
+use std::fmt;
 use std::sync::Arc;
 
 use band_sim::wire::tag;
@@ -36,31 +37,59 @@ pub(super) fn select(transaction: &mut Transaction) {
     transaction.note(Step::Cvm, format_args!("{sentence}: {cvm}{why} ({said})"));
 }
 
-fn choose(transaction: &mut Transaction, above: bool) -> (Cvm, [u8; 3], String) {
+/// Which of the card's rules led there.
+#[derive(Clone, Copy, Debug)]
+enum Why {
+    /// None: the device has verified its holder.
+    Verified,
+    /// Bit 5 of 82 is not set.
+    SupportsNone,
+    NoList,
+    /// The rule at this place, from 1.
+    Rule(usize),
+    /// The last one that counted, from 1.
+    CannotBeKept(usize),
+    NoRuleApplies,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Verified => Ok(()),
+            Self::SupportsNone => f.write_str(", the card supports none (82)"),
+            Self::NoList => f.write_str(", the card has no CVM list"),
+            Self::Rule(place) => write!(f, ", rule {place} of the card's list"),
+            Self::CannotBeKept(place) => write!(f, ", rule {place} of the card's list cannot be kept"),
+            Self::NoRuleApplies => f.write_str(", no rule of the card's list applies"),
+        }
+    }
+}
+
+fn choose(transaction: &mut Transaction, above: bool) -> (Cvm, [u8; 3], Why) {
     let card = &transaction.application.card;
     // C-2 7.5 CVM.1 to CVM.4
     if is_verified_on_device(transaction) {
         return match above {
-            true => (Cvm::Cdcvm, [0x01, 0x00, SUCCESSFUL], String::new()),
-            false => (Cvm::None, [NOT_PERFORMED, 0x00, SUCCESSFUL], String::new()),
+            true => (Cvm::Cdcvm, [0x01, 0x00, SUCCESSFUL], Why::Verified),
+            false => (Cvm::None, [NOT_PERFORMED, 0x00, SUCCESSFUL], Why::Verified),
         };
     }
     // CVM.5 and CVM.6
     if card.array::<2>(tag::TAG_82_AIP).is_none_or(|[first, _]| first & 0x10 == 0) {
-        return (Cvm::None, [NOT_PERFORMED, 0x00, UNKNOWN], ", the card supports none (82)".into());
+        return (Cvm::None, [NOT_PERFORMED, 0x00, UNKNOWN], Why::SupportsNone);
     }
     // CVM.7 and CVM.8; EMV 4.4 B3 10.5: a list without rules is an absent one.
     let Some((amounts, rules @ [_, ..])) = card.value(tag::TAG_8E_CVM_LIST).and_then(<[u8]>::split_first_chunk::<8>)
     else {
         transaction.application.tvr.set(Finding::ICC_DATA_MISSING);
-        return (Cvm::None, [NOT_PERFORMED, 0x00, UNKNOWN], ", the card has no CVM list".into());
+        return (Cvm::None, [NOT_PERFORMED, 0x00, UNKNOWN], Why::NoList);
     };
     let (amounts, rules) = (*amounts, rules.as_chunks::<2>().0.to_vec());
     walk(transaction, amounts, &rules)
 }
 
 /// CVM.9 to CVM.25: the first rule that applies and can be kept.
-fn walk(transaction: &mut Transaction, amounts: [u8; 8], rules: &[[u8; 2]]) -> (Cvm, [u8; 3], String) {
+fn walk(transaction: &mut Transaction, amounts: [u8; 8], rules: &[[u8; 2]]) -> (Cvm, [u8; 3], Why) {
     const TRY_NEXT: u8 = 0x40;
     for (index, &[code, condition]) in rules.iter().enumerate() {
         if !applies(transaction, amounts, code, condition) {
@@ -75,19 +104,19 @@ fn walk(transaction: &mut Transaction, amounts: [u8; 8], rules: &[[u8; 2]]) -> (
                 transaction.application.tvr.set(Finding::ONLINE_PIN_ENTERED);
             }
             let result = if cvm == Cvm::None { SUCCESSFUL } else { UNKNOWN };
-            return (cvm, [code, condition, result], format!(", rule {} of the card's list", index + 1));
+            return (cvm, [code, condition, result], Why::Rule(index + 1));
         }
         // CVM.19 to CVM.25
         if code & TRY_NEXT == 0 || index + 1 == rules.len() {
             transaction.application.tvr.set(Finding::CVM_NOT_SUCCESSFUL);
             let results =
                 if method == Method::Fail { [code, condition, FAILED] } else { [NOT_PERFORMED, 0x00, FAILED] };
-            return (Cvm::Failed, results, format!(", rule {} of the card's list cannot be kept", index + 1));
+            return (Cvm::Failed, results, Why::CannotBeKept(index + 1));
         }
     }
     // CVM.14
     transaction.application.tvr.set(Finding::CVM_NOT_SUCCESSFUL);
-    (Cvm::Failed, [NOT_PERFORMED, 0x00, FAILED], ", no rule of the card's list applies".into())
+    (Cvm::Failed, [NOT_PERFORMED, 0x00, FAILED], Why::NoRuleApplies)
 }
 
 /// A cardholder verification method (EMV 4.4 B3 C3 table 43).
@@ -142,7 +171,7 @@ fn applies(transaction: &Transaction, amounts: [u8; 8], code: u8, condition: u8)
     let (x, y) = (u64::from(u32::from_be_bytes(x)), u64::from(u32::from_be_bytes(y)));
     let amount = transaction.purchase.amount_minor;
     let own_currency = transaction.application.card.value(tag::TAG_9F42_APPLICATION_CURRENCY_CODE)
-        == transaction.value(tag::TAG_5F2A_TRANSACTION_CURRENCY_CODE).as_deref();
+        == transaction.value(tag::TAG_5F2A_TRANSACTION_CURRENCY_CODE).as_ref().map(AsRef::as_ref);
     let cashback = transaction.purchase.amount_other_minor > 0;
     match condition {
         0x00 => true,

@@ -38,12 +38,13 @@ impl Exchange {
     }
 
     /// Takes the answer to what was sent last.
-    pub(super) fn handle(&mut self, answer: &[u8]) -> Answered {
-        if answer.len() > MAX_ANSWER_BYTES {
-            return Answered::Broken(format!("the card answered {} bytes where 256 were asked for", answer.len()));
+    pub(super) fn handle(&mut self, answer: Vec<u8>) -> Answered {
+        let len = answer.len();
+        if len > MAX_ANSWER_BYTES {
+            return Answered::Broken(format!("the card answered {len} bytes where 256 were asked for"));
         }
-        let Ok(answer) = RApdu::decode(answer) else {
-            return Answered::Broken(format!("the card answered {} bytes, not even a status word", answer.len()));
+        let Ok(answer) = RApdu::from_bytes(answer) else {
+            return Answered::Broken(format!("the card answered {len} bytes, not even a status word"));
         };
         match self.chain.handle(answer) {
             Next::Done(answer) => Answered::Whole(answer),
@@ -75,16 +76,16 @@ mod tests {
     #[test]
     fn a_reader_that_speaks_t_0_gets_what_it_asks_for() {
         let mut exchange = exchange();
-        assert_eq!(exchange.handle(&[0x6C, 0x03]), Answered::Send(CApdu::new(0x00, 0xB2, 0x01, 0x0C).with_ne(3)));
-        assert_eq!(exchange.handle(&[1, 2, 0x61, 0x01]), Answered::Send(CApdu::new(0x00, 0xC0, 0, 0).with_ne(1)));
-        assert_eq!(exchange.handle(&[3, 0x90, 0x00]), Answered::Whole(RApdu::ok([1, 2, 3])));
+        assert_eq!(exchange.handle(vec![0x6C, 0x03]), Answered::Send(CApdu::new(0x00, 0xB2, 0x01, 0x0C).with_ne(3)));
+        assert_eq!(exchange.handle(vec![1, 2, 0x61, 0x01]), Answered::Send(CApdu::new(0x00, 0xC0, 0, 0).with_ne(1)));
+        assert_eq!(exchange.handle(vec![3, 0x90, 0x00]), Answered::Whole(RApdu::ok([1, 2, 3])));
     }
 
     #[test]
     fn a_card_that_talks_for_ever_is_stopped() {
         for answer in [&[0x61, 0x10][..], &[0xAA, 0x61, 0x00], &[0x6C, 0x01]] {
             let mut exchange = exchange();
-            let sent = (0..100).take_while(|_| matches!(exchange.handle(answer), Answered::Send(_))).count();
+            let sent = (0..100).take_while(|_| matches!(exchange.handle(answer.to_vec()), Answered::Send(_))).count();
             assert!(sent < 8, "{answer:02X?}: {sent}");
         }
     }
@@ -92,8 +93,8 @@ mod tests {
     #[test]
     fn an_answer_longer_than_asked_for_or_shorter_than_a_status_word_is_refused() {
         for len in [0, 1, 259, 65_538] {
-            assert!(matches!(exchange().handle(&vec![0; len]), Answered::Broken(_)), "{len}");
+            assert!(matches!(exchange().handle(vec![0; len]), Answered::Broken(_)), "{len}");
         }
-        assert!(matches!(exchange().handle(&[0; 258]), Answered::Whole(_)));
+        assert!(matches!(exchange().handle(vec![0; 258]), Answered::Whole(_)));
     }
 }

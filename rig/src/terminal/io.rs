@@ -51,7 +51,7 @@ pub enum Output {
     /// Send this C-APDU to the band.
     Command(Vec<u8>),
     /// Ask the acquirer. The band may leave the field.
-    Online(Authorisation),
+    Online(Box<Authorisation>),
     /// Ask the customer for the PIN.
     AskPin,
     /// What the terminal decided, and which rule decided it.

@@ -134,7 +134,9 @@ impl Terminal {
         let end = match decision {
             Ok(output) => {
                 self.say(&mut payment.transaction);
-                self.outputs.extend(output);
+                if let Some(output) = output {
+                    self.outputs.push_back(output);
+                }
                 self.payment = Some(payment);
                 return;
             }
@@ -148,7 +150,9 @@ impl Terminal {
     }
 
     fn say(&mut self, transaction: &mut Transaction) {
-        self.outputs.extend(transaction.notes.drain(..).map(Output::Note));
+        for note in transaction.notes.drain(..) {
+            self.outputs.push_back(Output::Note(note));
+        }
     }
 }
 
@@ -181,7 +185,7 @@ impl Payment {
             (Pending::Pin, Input::Pin(pin)) => online::handle_pin(transaction, pin).map(Some),
             (Pending::Acquirer, Input::Online(reply)) => Err(online::handle_answer(transaction, reply.as_ref())),
             (Pending::Pin | Pending::Acquirer, _) => Ok(None),
-            (_, Input::Answer(answer)) => self.handle_card(&answer),
+            (_, Input::Answer(answer)) => self.handle_card(answer),
             (_, Input::FieldLost) => Err(Stop::end(Outcome::FieldLost, "the band left the field")),
             (_, Input::Start(_) | Input::Online(_) | Input::Pin(_) | Input::Tick) => Ok(None),
         }
@@ -195,7 +199,7 @@ impl Payment {
         }
     }
 
-    fn handle_card(&mut self, answer: &[u8]) -> Decision<Option<Next>> {
+    fn handle_card(&mut self, answer: Vec<u8>) -> Decision<Option<Next>> {
         let Some(exchange) = &mut self.exchange else { return Ok(None) };
         match exchange.handle(answer) {
             Answered::Send(command) => Ok(Some(Next::Continue(command))),

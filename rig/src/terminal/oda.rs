@@ -125,7 +125,8 @@ pub(super) fn check_fdda(transaction: &Transaction) -> Result<(), String> {
     }
     let wanted =
         [tag::TAG_9F37_UNPREDICTABLE_NUMBER, tag::TAG_9F02_AMOUNT_AUTHORISED, tag::TAG_5F2A_TRANSACTION_CURRENCY_CODE];
-    let challenge: Vec<u8> = wanted.into_iter().filter_map(|tag| transaction.value(tag)).flatten().collect();
+    let values = wanted.map(|tag| transaction.value(tag));
+    let challenge = values.iter().flatten().map(AsRef::as_ref).collect::<Vec<&[u8]>>().concat();
     let key = certificate::card_key(transaction)?;
     dynamic_data(&key, signature, &[&challenge, related].concat())?;
     // The copy inside 9F69 is what the signature covers; the one outside is not.

@@ -81,13 +81,13 @@ fn ask(transaction: &mut Transaction, online_pin: Option<String>) -> Next {
     transaction.asked_online = true;
     let shown = Message::Authorising;
     transaction.note(Step::Online, format_args!("the acquirer is asked, the card may go; the terminal shows {shown}"));
-    Next::AskAcquirer(Authorisation {
+    Next::AskAcquirer(Box::new(Authorisation {
         track2: track2(transaction),
         pan_sequence: transaction.application.card.byte(tag::TAG_5F34_PSN),
         chip_data: chip_data(transaction),
         online_pin,
         merchant: transaction.config.merchant.name.clone(),
-    })
+    }))
 }
 
 fn chip_data(transaction: &Transaction) -> Vec<u8> {

@@ -78,8 +78,8 @@ fn check_version(transaction: &mut Transaction) {
     let of_card = transaction.application.card.array::<2>(tag::TAG_9F08_APPLICATION_VERSION);
     let of_terminal = transaction.value(tag::TAG_9F09_TERMINAL_APPLICATION_VERSION);
     let (Some(of_card), Some(of_terminal)) = (of_card, of_terminal) else { return };
-    if of_card[..] != of_terminal[..] {
-        let (card, here) = (Hex(of_card.to_vec()), Hex(of_terminal));
+    if of_card != of_terminal.as_ref() {
+        let (card, here) = (Hex(of_card.to_vec()), Hex(of_terminal.as_ref().to_vec()));
         find(
             transaction,
             Finding::VERSIONS_DIFFER,

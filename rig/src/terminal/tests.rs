@@ -135,7 +135,7 @@ fn pay_for(
                 Input::Pin(Some("1234".into()))
             }
             Output::Online(authorisation) => {
-                payment.authorisation = Some(authorisation);
+                payment.authorisation = Some(*authorisation);
                 Input::Online(reply.clone())
             }
             Output::Done(receipt) => {

@@ -29,7 +29,7 @@ pub(super) enum Next {
     /// Ask the customer for the PIN.
     AskPin,
     /// Ask the acquirer.
-    AskAcquirer(Authorisation),
+    AskAcquirer(Box<Authorisation>),
 }
 
 /// Whose answer the terminal waits for.
@@ -235,6 +235,33 @@ impl LocalClock {
     }
 }
 
+/// The value of a data object, without a buffer of its own: a payment asks for dozens.
+#[derive(Clone, Copy)]
+pub(super) enum Value<'a> {
+    /// As the card gave it, or as the terminal keeps it.
+    Kept(&'a [u8]),
+    /// Made when it was asked for: `len` of these bytes.
+    Made { bytes: [u8; 8], len: usize },
+}
+
+impl Value<'_> {
+    fn made<const N: usize>(value: [u8; N]) -> Self {
+        const { assert!(N <= 8, "no computed value is longer than 9F1D") };
+        let mut bytes = [0; 8];
+        bytes.iter_mut().zip(value).for_each(|(byte, made)| *byte = made);
+        Self::Made { bytes, len: N }
+    }
+}
+
+impl AsRef<[u8]> for Value<'_> {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Kept(bytes) => bytes,
+            Self::Made { bytes, len } => bytes.get(..*len).unwrap_or_default(),
+        }
+    }
+}
+
 impl Transaction {
     /// A payment that has just begun.
     pub(super) fn new(config: Arc<TerminalConfig>, purchase: Purchase) -> Self {
@@ -277,43 +304,43 @@ impl Transaction {
     }
 
     /// The value of a data object for a DOL: the terminal's own, or else the card's.
-    pub(super) fn value(&self, tag: Tag) -> Option<Vec<u8>> {
-        self.terminal_value(tag).or_else(|| self.application.card.value(tag).map(<[u8]>::to_vec))
+    pub(super) fn value(&self, tag: Tag) -> Option<Value<'_>> {
+        self.terminal_value(tag).or_else(|| self.application.card.value(tag).map(Value::Kept))
     }
 
-    fn terminal_value(&self, tag: Tag) -> Option<Vec<u8>> {
+    fn terminal_value(&self, tag: Tag) -> Option<Value<'_>> {
         let (config, purchase, application) = (&self.config, &self.purchase, &self.application);
-        let number = |digits: u16| bcd::<2>(digits.into()).to_vec();
+        let number = |digits: u16| Value::made(bcd::<2>(digits.into()));
         Some(match tag {
             tag::TAG_81_AMOUNT_AUTHORISED_BINARY => binary_amount(purchase.amount_minor),
-            tag::TAG_95_TVR => application.tvr.0.to_vec(),
-            tag::TAG_9A_TRANSACTION_DATE => self.clock.date.to_vec(),
-            tag::TAG_9C_TRANSACTION_TYPE => vec![self.transaction_type()],
+            tag::TAG_95_TVR => Value::Kept(&application.tvr.0),
+            tag::TAG_9A_TRANSACTION_DATE => Value::Kept(&self.clock.date),
+            tag::TAG_9C_TRANSACTION_TYPE => Value::made([self.transaction_type()]),
             tag::TAG_5F2A_TRANSACTION_CURRENCY_CODE => number(config.currency.number),
-            tag::TAG_5F36_TRANSACTION_CURRENCY_EXPONENT => vec![config.currency.exponent],
-            tag::TAG_9F02_AMOUNT_AUTHORISED => bcd::<6>(purchase.amount_minor).to_vec(),
-            tag::TAG_9F03_AMOUNT_OTHER => bcd::<6>(purchase.amount_other_minor).to_vec(),
+            tag::TAG_5F36_TRANSACTION_CURRENCY_EXPONENT => Value::made([config.currency.exponent]),
+            tag::TAG_9F02_AMOUNT_AUTHORISED => Value::made(bcd::<6>(purchase.amount_minor)),
+            tag::TAG_9F03_AMOUNT_OTHER => Value::made(bcd::<6>(purchase.amount_other_minor)),
             tag::TAG_9F04_AMOUNT_OTHER_BINARY => binary_amount(purchase.amount_other_minor),
-            tag::TAG_9F06_AID_TERMINAL => application.terminal_aid.clone(),
-            tag::TAG_9F09_TERMINAL_APPLICATION_VERSION => self.application_version()?.to_be_bytes().to_vec(),
+            tag::TAG_9F06_AID_TERMINAL => Value::Kept(&application.terminal_aid),
+            tag::TAG_9F09_TERMINAL_APPLICATION_VERSION => Value::made(self.application_version()?.to_be_bytes()),
             tag::TAG_9F15_MERCHANT_CATEGORY_CODE => number(config.merchant.category_code),
-            tag::TAG_9F16_MERCHANT_IDENTIFIER => config.merchant.id.clone().into_bytes(),
+            tag::TAG_9F16_MERCHANT_IDENTIFIER => Value::Kept(config.merchant.id.as_bytes()),
             tag::TAG_9F1A_TERMINAL_COUNTRY_CODE => number(config.country),
-            tag::TAG_9F1C_TERMINAL_IDENTIFICATION => config.merchant.terminal_id.clone().into_bytes(),
+            tag::TAG_9F1C_TERMINAL_IDENTIFICATION => Value::Kept(config.merchant.terminal_id.as_bytes()),
             tag::TAG_9F1D_TERMINAL_RISK_DATA => {
-                config.terminal_risk_management_data(self.is_above_cvm_limit()).to_vec()
+                Value::made(config.terminal_risk_management_data(self.is_above_cvm_limit()))
             }
-            tag::TAG_9F21_TRANSACTION_TIME => self.clock.time.to_vec(),
-            tag::TAG_9F33_TERMINAL_CAPABILITIES => application.terminal_capabilities.to_vec(),
-            tag::TAG_9F34_CVM_RESULTS => application.cvm_results?.to_vec(),
-            tag::TAG_9F35_TERMINAL_TYPE => vec![config.terminal_type()],
-            tag::TAG_9F37_UNPREDICTABLE_NUMBER => purchase.unpredictable_number.to_vec(),
+            tag::TAG_9F21_TRANSACTION_TIME => Value::Kept(&self.clock.time),
+            tag::TAG_9F33_TERMINAL_CAPABILITIES => Value::Kept(&application.terminal_capabilities),
+            tag::TAG_9F34_CVM_RESULTS => Value::Kept(application.cvm_results.as_ref()?),
+            tag::TAG_9F35_TERMINAL_TYPE => Value::made([config.terminal_type()]),
+            tag::TAG_9F37_UNPREDICTABLE_NUMBER => Value::Kept(&purchase.unpredictable_number),
             // Contactless chip (EMV 4.4 B4, ISO 8583 point-of-service entry mode 07).
-            tag::TAG_9F39_POS_ENTRY_MODE => vec![0x07],
+            tag::TAG_9F39_POS_ENTRY_MODE => Value::Kept(&[0x07]),
             // Goods, services and cashback; a keypad; a printer (EMV 4.4 B4 A3; assumed for every terminal).
-            tag::TAG_9F40_ADDITIONAL_CAPABILITIES => vec![0x70, 0x00, 0xF0, 0xA0, 0x01],
-            tag::TAG_9F4E_MERCHANT_NAME => config.merchant.name.clone().into_bytes(),
-            tag::TAG_9F66_TTQ if application.kernel == Kernel::Kernel3 => application.ttq.to_vec(),
+            tag::TAG_9F40_ADDITIONAL_CAPABILITIES => Value::Kept(&[0x70, 0x00, 0xF0, 0xA0, 0x01]),
+            tag::TAG_9F4E_MERCHANT_NAME => Value::Kept(config.merchant.name.as_bytes()),
+            tag::TAG_9F66_TTQ if application.kernel == Kernel::Kernel3 => Value::Kept(&application.ttq),
             _ => return None,
         })
     }
@@ -341,8 +368,8 @@ pub(super) fn bcd<const N: usize>(number: u64) -> [u8; N] {
 }
 
 /// An amount as tags 81 and 9F04 have it; zeros when it does not fit (EMV 4.4 B3 A1).
-fn binary_amount(minor: u64) -> Vec<u8> {
-    u32::try_from(minor).unwrap_or_default().to_be_bytes().to_vec()
+fn binary_amount(minor: u64) -> Value<'static> {
+    Value::made(u32::try_from(minor).unwrap_or_default().to_be_bytes())
 }
 
 #[cfg(test)]
