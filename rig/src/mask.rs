@@ -25,10 +25,9 @@ impl Pan {
     /// The number in compressed numeric form, as tag 5A has it: digits, then `F` up to the end.
     #[must_use]
     pub fn from_compressed_numeric(bytes: &[u8]) -> Option<Self> {
-        let nibbles: Vec<u8> = nibbles(bytes).collect();
-        let digits = nibbles.iter().take_while(|&&nibble| nibble <= 9).count();
-        let padding = nibbles.iter().skip(digits);
-        padding.clone().all(|&nibble| nibble == 0xF).then(|| Self::from_digits(nibbles.iter().take(digits)))?
+        let digits = nibbles(bytes).take_while(|&nibble| nibble <= 9).count();
+        let padded = nibbles(bytes).skip(digits).all(|nibble| nibble == 0xF);
+        padded.then(|| Self::from_digits(nibbles(bytes).take(digits)))?
     }
 
     /// All digits. Never for an output.
@@ -44,9 +43,18 @@ impl Pan {
         last
     }
 
-    fn from_digits<'a>(digits: impl Iterator<Item = &'a u8>) -> Option<Self> {
-        digits.map(|&digit| char::from(b'0' + digit)).collect::<String>().parse().ok()
+    fn from_digits(digits: impl Iterator<Item = u8>) -> Option<Self> {
+        let mut text = String::with_capacity(MAX_DIGITS);
+        text.extend(digits.map(|digit| char::from(b'0' + digit)));
+        is_number(&text).then_some(Self(text))
     }
+}
+
+/// The longest card number (ISO/IEC 7812-1).
+const MAX_DIGITS: usize = 19;
+
+fn is_number(text: &str) -> bool {
+    (8..=MAX_DIGITS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl FromStr for Pan {
@@ -54,12 +62,7 @@ impl FromStr for Pan {
 
     /// Reads 8 to 19 digits (ISO/IEC 7812-1).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        if digits && (8..=19).contains(&text.len()) {
-            Ok(Self(text.into()))
-        } else {
-            Err("a card number has 8 to 19 digits")
-        }
+        if is_number(text) { Ok(Self(text.into())) } else { Err("a card number has 8 to 19 digits") }
     }
 }
 
@@ -110,10 +113,9 @@ impl Track2 {
     /// The card number before the separator `D`; `None` when there is none.
     #[must_use]
     pub fn pan(&self) -> Option<Pan> {
-        let nibbles: Vec<u8> = nibbles(&self.0).collect();
-        let separator = nibbles.iter().position(|&nibble| nibble == 0xD)?;
-        let digits = nibbles.get(..separator)?;
-        digits.iter().all(|&digit| digit <= 9).then(|| Pan::from_digits(digits.iter()))?
+        let separator = nibbles(&self.0).position(|nibble| nibble == 0xD)?;
+        let digits = nibbles(&self.0).take(separator);
+        digits.clone().all(|digit| digit <= 9).then(|| Pan::from_digits(digits))?
     }
 
     /// The expiry, year and month as `[0x25, 0x12]`; `None` when the data end before it.
@@ -150,7 +152,7 @@ impl Serialize for Track2 {
     }
 }
 
-fn nibbles(bytes: &[u8]) -> impl Iterator<Item = u8> {
+fn nibbles(bytes: &[u8]) -> impl Iterator<Item = u8> + Clone {
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0F])
 }
 

@@ -2,7 +2,7 @@
 
 use band_sim::time::Instant;
 use band_sim::wire::tag::*;
-use band_sim::wire::tlv::{self, Tag};
+use band_sim::wire::tlv::{self, Tag, Tlv};
 
 use super::api::{Authorisation, AuthorisationReason, AuthorisationReply, BankEntry};
 use super::bank::{Bank, BankCard, CardKey, OldServicePayments, Phase};
@@ -74,8 +74,8 @@ impl Bank {
 
     /// What the account behind a card holds.
     pub(super) fn funds_of(&self, card: &BankCard) -> u64 {
-        let account = (card.owner.clone(), card.product.name.clone());
-        self.funds.get(&account).copied().unwrap_or(card.product.funds_minor)
+        let spent = self.funds.get(&card.owner).and_then(|of_owner| of_owner.get(&card.product.name));
+        spent.copied().unwrap_or(card.product.funds_minor)
     }
 
     /// Remembers the counter, takes the money, writes the record.
@@ -95,7 +95,8 @@ impl Bank {
             approved,
             at_unix_s,
         });
-        self.funds.insert(account, left);
+        let (owner, product) = account;
+        self.funds.entry(owner).or_default().insert(product, left);
     }
 }
 
@@ -160,27 +161,42 @@ fn changed_qualifiers(card: &BankCard, data: &ChipData<'_>) -> Option<String> {
     })
 }
 
+/// About as many data objects as an acquirer sends (ISO 8583 field 55).
+const USUAL_FIELDS: usize = 32;
+
+/// The acquirer's data objects. Of two with one name the first counts.
+struct Fields<'a>(Vec<Tlv<'a>>);
+
+impl<'a> Fields<'a> {
+    fn value(&self, tag: Tag) -> Option<&'a [u8]> {
+        self.0.iter().find(|object| object.tag == tag).map(|object| object.value)
+    }
+
+    fn array<const N: usize>(&self, tag: Tag) -> Option<[u8; N]> {
+        self.value(tag)?.try_into().ok()
+    }
+}
+
 impl<'a> ChipData<'a> {
     fn decode(bytes: &'a [u8]) -> Option<Self> {
-        fn field<const N: usize>(bytes: &[u8], tag: Tag) -> Option<[u8; N]> {
-            tlv::find(bytes, tag)?.try_into().ok()
-        }
         // A malformed tail must not hide behind fields that were found before it.
-        if tlv::walk(bytes).any(|object| object.is_err()) {
-            return None;
+        let mut fields = Vec::with_capacity(USUAL_FIELDS);
+        for object in tlv::walk(bytes) {
+            fields.push(object.ok()?);
         }
+        let fields = Fields(fields);
         let signed = Signed {
-            amount_authorised: field(bytes, TAG_9F02_AMOUNT_AUTHORISED)?,
-            amount_other: field(bytes, TAG_9F03_AMOUNT_OTHER).unwrap_or_default(),
-            terminal_country: field(bytes, TAG_9F1A_TERMINAL_COUNTRY_CODE)?,
-            tvr: field(bytes, TAG_95_TVR)?,
-            currency: field(bytes, TAG_5F2A_TRANSACTION_CURRENCY_CODE)?,
-            date: field(bytes, TAG_9A_TRANSACTION_DATE)?,
-            transaction_type: u8::from_be_bytes(field(bytes, TAG_9C_TRANSACTION_TYPE)?),
-            unpredictable_number: field(bytes, TAG_9F37_UNPREDICTABLE_NUMBER)?,
-            aip: field(bytes, TAG_82_AIP)?,
-            atc: field(bytes, TAG_9F36_ATC)?,
-            iad: tlv::find(bytes, TAG_9F10_IAD)?,
+            amount_authorised: fields.array(TAG_9F02_AMOUNT_AUTHORISED)?,
+            amount_other: fields.array(TAG_9F03_AMOUNT_OTHER).unwrap_or_default(),
+            terminal_country: fields.array(TAG_9F1A_TERMINAL_COUNTRY_CODE)?,
+            tvr: fields.array(TAG_95_TVR)?,
+            currency: fields.array(TAG_5F2A_TRANSACTION_CURRENCY_CODE)?,
+            date: fields.array(TAG_9A_TRANSACTION_DATE)?,
+            transaction_type: u8::from_be_bytes(fields.array(TAG_9C_TRANSACTION_TYPE)?),
+            unpredictable_number: fields.array(TAG_9F37_UNPREDICTABLE_NUMBER)?,
+            aip: fields.array(TAG_82_AIP)?,
+            atc: fields.array(TAG_9F36_ATC)?,
+            iad: fields.value(TAG_9F10_IAD)?,
         };
         let is_decimal = |digits: &[u8]| digits.iter().all(|byte| byte >> 4 < 10 && byte & 0x0F < 10);
         if !is_decimal(&signed.amount_authorised) || !is_decimal(&signed.currency) {
@@ -188,11 +204,11 @@ impl<'a> ChipData<'a> {
         }
         Some(Self {
             signed,
-            cryptogram: field(bytes, TAG_9F26_APPLICATION_CRYPTOGRAM)?,
-            cryptogram_information: u8::from_be_bytes(field(bytes, TAG_9F27_CID)?),
-            cvm_results: field(bytes, TAG_9F34_CVM_RESULTS),
-            terminal_qualifiers: field(bytes, TAG_9F66_TTQ),
-            card_qualifiers: field(bytes, TAG_9F6C_CTQ),
+            cryptogram: fields.array(TAG_9F26_APPLICATION_CRYPTOGRAM)?,
+            cryptogram_information: u8::from_be_bytes(fields.array(TAG_9F27_CID)?),
+            cvm_results: fields.array(TAG_9F34_CVM_RESULTS),
+            terminal_qualifiers: fields.array(TAG_9F66_TTQ),
+            card_qualifiers: fields.array(TAG_9F6C_CTQ),
         })
     }
 
@@ -209,7 +225,8 @@ impl<'a> ChipData<'a> {
 // ISO/IEC 7813
 fn track2_number(track2: &[u8]) -> Option<Pan> {
     let nibbles = track2.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]);
-    let digits: String = nibbles.map_while(|nibble| char::from_digit(u32::from(nibble), 10)).collect();
+    let mut digits = String::with_capacity(2 * track2.len());
+    digits.extend(nibbles.map_while(|nibble| char::from_digit(u32::from(nibble), 10)));
     Pan::new(&digits)
 }
 

@@ -195,7 +195,7 @@ pub(super) struct Bank {
     by_number: BTreeMap<Pan, CardKey>,
     dead: VecDeque<CardKey>,
     /// What the accounts behind the plastic cards hold, minor units, by holder and product.
-    pub(super) funds: BTreeMap<(AccountId, String), u64>,
+    pub(super) funds: BTreeMap<AccountId, BTreeMap<String, u64>>,
     sms: VecDeque<Sms>,
     next_card: u32,
     numbers: Rng,
