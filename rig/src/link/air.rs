@@ -9,8 +9,9 @@ use std::time::Duration;
 use band_sim::band::air::{AirProfile, BitRate, Computing, FrameWaitingIndex};
 use band_sim::wire::{tag, tlv};
 
-/// Carrier frequency, Hz.
-const CARRIER_HZ: u64 = 13_560_000;
+/// Nanoseconds to carrier periods, in lowest terms: 1 000 000 000 to the carrier's 13 560 000 Hz.
+const NANOS: u64 = 25_000;
+const PERIODS: u64 = 339;
 /// The longest frame a payment reader takes (FSDI 8, EMV Contactless Book D 5.7.1).
 const READER_FRAME_BYTES: usize = 256;
 /// Header and checksum around the data of a block (ISO/IEC 14443-4 7.1).
@@ -128,15 +129,17 @@ impl Air {
             Some(0xAE) => &times.generate_ac,
             _ => &times.other,
         };
+        // Nothing is signed to be selected or read.
+        let may_sign = !matches!(command.get(1), Some(0xA4 | 0xB2));
         let data = answer.split_last_chunk::<2>().map_or(&[][..], |(data, _)| data);
-        let signs = tlv::find_deep(data, tag::TAG_9F4B_SDAD).is_some();
+        let signs = may_sign && tlv::find_deep(data, tag::TAG_9F4B_SDAD).is_some();
         own.value.0 + if signs { times.signature.value.0 } else { Duration::ZERO }
     }
 
     /// How long the reader waits for a card that computes so long, and how often the card asks it to.
     #[must_use]
     pub fn waiting(&self, computing: Duration) -> Waiting {
-        let needed = u64::try_from(computing.as_nanos() * u128::from(CARRIER_HZ) / 1_000_000_000).unwrap_or(u64::MAX);
+        let needed = u64::try_from(computing.as_nanos()).unwrap_or(u64::MAX).saturating_mul(PERIODS) / NANOS;
         let longest = (self.waiting * MAX_MULTIPLIER).min(FrameWaitingIndex::MAX.carrier_periods()).max(1);
         let extensions = needed.saturating_sub(self.waiting).div_ceil(longest);
         let asking = frame(EXTENSION_BYTES, self.to_reader) + CARD_DELAY;
@@ -186,8 +189,7 @@ const fn frame(bytes: usize, rate: BitRate) -> u64 {
 }
 
 fn duration(periods: u64) -> Duration {
-    let nanos = u128::from(periods) * 1_000_000_000 / u128::from(CARRIER_HZ);
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    Duration::from_nanos(periods.saturating_mul(NANOS) / PERIODS)
 }
 
 #[cfg(test)]
