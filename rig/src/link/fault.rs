@@ -94,6 +94,12 @@ impl<P: Packet> FaultyLink<P> {
         self.seen[direction as usize]
     }
 
+    /// Whether a fault has struck that nobody has taken.
+    #[must_use]
+    pub const fn has_struck(&self) -> bool {
+        !self.struck.is_empty()
+    }
+
     /// Takes the faults that have struck since the last call.
     pub fn take_struck(&mut self) -> Vec<Armed> {
         std::mem::take(&mut self.struck)

@@ -139,6 +139,12 @@ impl InProcess {
         self.hops.pop_front()
     }
 
+    /// Whether nothing has come of the link since it was last asked for everything.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.hops.is_empty() && self.seen.is_empty() && !self.faults.has_struck()
+    }
+
     /// Takes the next operation that went over the air, for the report.
     pub fn next_seen(&mut self) -> Option<Att> {
         self.seen.pop_front()

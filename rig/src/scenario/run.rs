@@ -386,6 +386,8 @@ impl Run<'_> {
             Err(broken) => return self.cannot_sweep(progress, broken),
         };
         let faults = faults_of(kind, every, &points);
+        // Each of the many copies would put it into words again.
+        progress.stage.world.recorder().tell();
         match self.every_point(&progress, at, during, &faults) {
             Ok(swept) => {
                 let of = u32::try_from(faults.len()).unwrap_or(u32::MAX);

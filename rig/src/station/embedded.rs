@@ -4,7 +4,6 @@
 //! deadline that a role named, moves the clock there, hands it in and spreads what comes out. Nothing else moves the clock, so a
 //! case depends on its seed and on nothing around it, and a clone of a world runs on alike: that is how a sweep tries every point.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +27,7 @@ use crate::terminal::io::{Input as TerminalInput, Output as TerminalOutput, Purc
 
 use super::carrier::{Carrier, ToCard, UnderWay};
 use super::middle::{Bend, Middle};
+use super::queue::Queue;
 use super::recorder::Recorder;
 
 /// What the person at the band does when it asks to confirm a pairing.
@@ -193,8 +193,8 @@ pub struct Stuck {
 #[derive(Clone, Debug)]
 enum Arrival {
     Hop(Hop, u64),
-    CloudRequest(Envelope),
-    CloudReply(Option<Reply>),
+    CloudRequest(Box<Envelope>),
+    CloudReply(Option<Box<Reply>>),
     ButtonPress(Button),
     ToTerminal(TerminalInput),
     TerminalCommand(Vec<u8>),
@@ -229,8 +229,7 @@ pub struct World {
     cloud: Cloud,
     link: InProcess,
     terminal: Option<Terminal>,
-    queue: BTreeMap<(Instant, u64), Arrival>,
-    sequence: u64,
+    queue: Queue<Arrival>,
     band_wait: Option<Instant>,
     phone_wait: Option<Instant>,
     terminal_wait: Option<Instant>,
@@ -296,8 +295,7 @@ impl World {
             cloud: parts.cloud,
             link: InProcess::new(parts.timing, parts.rng.fork("link")),
             terminal: None,
-            queue: BTreeMap::new(),
-            sequence: 0,
+            queue: Queue::new(),
             band_wait: None,
             phone_wait: None,
             terminal_wait: None,
@@ -628,10 +626,11 @@ impl World {
         self.suspicious = false;
         self.pin_asked = false;
         // What comes too late for one payment must not pass for an answer in the next.
-        self.queue.retain(|_, arrival| !arrival.is_of_a_payment());
+        self.queue.retain(|arrival| !arrival.is_of_a_payment());
         self.band_input(BandInput::Field { on: true }, None);
-        let terminal = Terminal::new(tap.terminal);
-        self.terminal = Some(if self.recorder.tells_exchanges() { terminal } else { terminal.without_notes() });
+        self.recorder.shop(self.now, &tap.terminal);
+        // Its reasons are told by the recorder.
+        self.terminal = Some(Terminal::new(tap.terminal).without_notes());
         self.terminal_input(TerminalInput::Start(tap.purchase));
         let deadline = self.now + TAP_DEADLINE;
         for _ in 0..MOST_TURNS {
@@ -651,7 +650,7 @@ impl World {
 
     /// Takes the earliest thing that is due by `until`; false when there is none.
     fn turn(&mut self, until: Instant) -> bool {
-        let arrival = self.queue.first_key_value().map(|(&(at, _), _)| at);
+        let arrival = self.queue.first();
         let Some(at) = [arrival, self.band_wait, self.phone_wait, self.terminal_wait].into_iter().flatten().min()
         else {
             return false;
@@ -661,7 +660,7 @@ impl World {
         }
         self.now = self.now.max(at);
         if arrival == Some(at) {
-            if let Some((_, arrival)) = self.queue.pop_first() {
+            if let Some(arrival) = self.queue.pop() {
                 self.deliver(arrival);
             }
         } else if self.band_wait == Some(at) {
@@ -696,8 +695,8 @@ impl World {
                 self.link.end_transaction(self.now, number);
                 self.take_hops();
             }
-            Arrival::CloudRequest(envelope) => self.ask_cloud(envelope),
-            Arrival::CloudReply(reply) => self.phone_input(PhoneInput::Cloud(reply)),
+            Arrival::CloudRequest(envelope) => self.ask_cloud(&envelope),
+            Arrival::CloudReply(reply) => self.phone_input(PhoneInput::Cloud(reply.map(|reply| *reply))),
             Arrival::ButtonPress(button) => self.band_input(BandInput::Button(button), None),
             Arrival::ToTerminal(input) => self.terminal_input(input),
             Arrival::TerminalCommand(command) => self.command_from_terminal(command),
@@ -726,8 +725,7 @@ impl World {
     }
 
     fn at(&mut self, at: Instant, arrival: Arrival) {
-        self.sequence += 1;
-        self.queue.insert((at, self.sequence), arrival);
+        self.queue.insert(at, arrival);
     }
 
     // --- the band
@@ -851,8 +849,11 @@ impl World {
     }
 
     fn take_hops(&mut self) {
+        if self.link.is_silent() {
+            return;
+        }
         while let Some(att) = self.link.next_seen() {
-            self.recorder.att(self.now, &att);
+            self.recorder.att(self.now, att);
         }
         for armed in self.link.faults().take_struck() {
             self.recorder.note(
@@ -878,7 +879,7 @@ impl World {
         loop {
             match self.phone.poll() {
                 PhoneOutput::Link(command) => self.phone_commands_link(command),
-                PhoneOutput::Cloud(envelope) => self.later(self.network, Arrival::CloudRequest(envelope)),
+                PhoneOutput::Cloud(envelope) => self.later(self.network, Arrival::CloudRequest(Box::new(envelope))),
                 PhoneOutput::Ui(notice) => self.notice(notice),
                 PhoneOutput::Done(result) => {
                     self.recorder.done(self.now, &result);
@@ -902,17 +903,17 @@ impl World {
     /// Faults that strike with a packet but not on the link.
     fn strike_with_packets(&mut self) {
         let seen = (self.link.faults().seen(Direction::ToBand), self.link.faults().seen(Direction::ToPhone));
-        let due = self.faults.iter().position(|fault| match fault.at {
+        let is_due = |fault: &&mut ActionFault| match fault.at {
             Where::ToBand(nth) => seen.0 >= nth && !matches!(fault.strike, Strike::Link(_)),
             Where::ToPhone(nth) => seen.1 >= nth && !matches!(fault.strike, Strike::Link(_)),
             _ => false,
-        });
-        let Some(due) = due else { return };
-        let Some(fault) = self.faults.get_mut(due) else { return };
-        // Struck: the point is passed for good, and `disarm` still knows what was taken away.
-        fault.at = Where::ToBand(u64::MAX);
-        let strike = fault.strike;
-        self.strike(strike);
+        };
+        while let Some(fault) = self.faults.iter_mut().find(is_due) {
+            // Struck: the point is passed for good, and `disarm` still knows what was taken away.
+            fault.at = Where::ToBand(u64::MAX);
+            let strike = fault.strike;
+            self.strike(strike);
+        }
     }
 
     fn strike(&mut self, strike: Strike) {
@@ -936,7 +937,7 @@ impl World {
         self.notices.push(notice);
     }
 
-    fn ask_cloud(&mut self, envelope: Envelope) {
+    fn ask_cloud(&mut self, envelope: &Envelope) {
         self.cloud_requests += 1;
         let nth = self.cloud_requests;
         let struck = self.faults.iter().find(|fault| fault.at == Where::Request(nth)).map(|fault| fault.strike);
@@ -953,12 +954,12 @@ impl World {
             // A new token has a number nobody may see.
             self.recorder.hide(&self.cloud);
         }
-        self.recorder.cloud(self.now, &envelope, &reply);
+        self.recorder.cloud(self.now, envelope, &reply);
         for sms in self.cloud.take_sms() {
             self.recorder.sms(self.now, &sms);
             self.inbox.push(sms);
         }
-        self.later(self.network, Arrival::CloudReply(Some(reply)));
+        self.later(self.network, Arrival::CloudReply(Some(Box::new(reply))));
     }
 
     // --- the shop
@@ -968,6 +969,7 @@ impl World {
         if matches!(input, TerminalInput::FieldLost) {
             self.recorder.contactless_lost(self.now);
         }
+        self.recorder.terminal(self.now, &input);
         terminal.handle(self.now, input);
         self.drain_terminal();
     }
@@ -991,7 +993,7 @@ impl World {
                     let pin = self.tap.pin.clone();
                     self.later(self.reaction, Arrival::ToTerminal(TerminalInput::Pin(pin)));
                 }
-                TerminalOutput::Note(note) => self.recorder.terminal(self.now, &note),
+                TerminalOutput::Note(_) => {}
                 TerminalOutput::Done(receipt) => self.tap.receipt = Some(receipt),
                 TerminalOutput::Wait(until) => {
                     self.terminal_wait = until;
@@ -1007,7 +1009,7 @@ impl World {
         let leg = self.air.command(command.len());
         match self.air_fault(leg.bytes) {
             Some((nth, strike)) => {
-                self.recorder.contactless_command(&command);
+                self.recorder.contactless_command(self.now, &command);
                 self.later(before + self.air.byte_of_command(command.len(), nth), Arrival::AirLost(strike));
             }
             None => self.later(before + leg.time, Arrival::TerminalCommand(command)),
@@ -1042,7 +1044,7 @@ impl World {
         }
         self.tap.answers += 1;
         let command = self.tap.middle.command(command);
-        self.recorder.contactless_command(&command);
+        self.recorder.contactless_command(self.now, &command);
         self.tap.command.clone_from(&command);
         self.band_input(BandInput::Contactless(command), None);
         if !self.band.is_powered() {
@@ -1077,7 +1079,7 @@ impl World {
 
     /// One raw exchange, past the queue.
     fn exchange_contactless(&mut self, command: Vec<u8>) -> Option<Vec<u8>> {
-        self.recorder.contactless_command(&command);
+        self.recorder.contactless_command(self.now, &command);
         if self.outside.by.is_some() {
             let answer = self.through_carrier(&command)?;
             self.recorder.contactless_answer(self.now, &answer);

@@ -331,14 +331,14 @@ impl World {
             LinkCommand::Disconnect => self.up = false,
             _ if !self.up => return Ok(()),
             LinkCommand::Subscribe { characteristic } => {
-                self.recorder.att(now, &att(AttOp::Subscribe, Some(*characteristic), vec![]));
+                self.recorder.att(now, att(AttOp::Subscribe, Some(*characteristic), vec![]));
             }
             LinkCommand::Read { characteristic } => {
-                self.recorder.att(now, &att(AttOp::Read, Some(*characteristic), vec![]));
+                self.recorder.att(now, att(AttOp::Read, Some(*characteristic), vec![]));
             }
             LinkCommand::Write { characteristic, value, with_response } => {
                 let op = if *with_response { AttOp::Write } else { AttOp::WriteCommand };
-                self.recorder.att(now, &att(op, Some(*characteristic), value.clone()));
+                self.recorder.att(now, att(op, Some(*characteristic), value.clone()));
             }
         }
         self.bench.bench()?.air.send(command).map_err(Trouble::Outside)
@@ -351,29 +351,29 @@ impl World {
                 self.up = true;
                 // What the band dropped before is an older link.
                 self.the_band_dropped_the_link()?;
-                self.recorder.att(now, &att(AttOp::Connect, None, vec![]));
+                self.recorder.att(now, att(AttOp::Connect, None, vec![]));
             }
             LinkEvent::ConnectFailed => self.hiccup("the band could not be reached over Bluetooth")?,
             LinkEvent::Disconnected => {
                 if std::mem::take(&mut self.up) && !self.the_band_dropped_the_link()? {
                     self.hiccup("the Bluetooth link was lost though neither side had dropped it")?;
                 }
-                self.recorder.att(now, &att(AttOp::Disconnect, None, vec![]));
+                self.recorder.att(now, att(AttOp::Disconnect, None, vec![]));
             }
             LinkEvent::Subscribed { characteristic, result } | LinkEvent::WriteDone { characteristic, result } => {
                 // The answer to a write says nothing unless it is an error.
                 if let Err(error) = result {
                     let refused = Att { error: Some(*error), ..att(AttOp::Write, Some(*characteristic), vec![]) };
-                    self.recorder.att(now, &refused);
+                    self.recorder.att(now, refused);
                 }
             }
             LinkEvent::ReadDone { characteristic, result } => {
                 let value = result.clone().unwrap_or_default();
                 let answer = Att { error: result.clone().err(), ..att(AttOp::Read, Some(*characteristic), value) };
-                self.recorder.att(now, &answer);
+                self.recorder.att(now, answer);
             }
             LinkEvent::Notified { characteristic, value } => {
-                self.recorder.att(now, &att(AttOp::Notify, Some(*characteristic), value.clone()));
+                self.recorder.att(now, att(AttOp::Notify, Some(*characteristic), value.clone()));
             }
         }
         self.phone_input(PhoneInput::Link(event))
@@ -477,11 +477,15 @@ impl World {
     }
 
     fn pay_at(&mut self, tap: Tap) -> Result<Receipt, Trouble> {
-        let mut terminal = Terminal::new(tap.terminal);
+        self.recorder.shop(self.clock.now(), &tap.terminal);
+        // Its reasons are told by the recorder.
+        let mut terminal = Terminal::new(tap.terminal).without_notes();
         let mut next = Some(TerminalInput::Start(tap.purchase));
         let mut commands = 0;
         while let Some(input) = next.take() {
-            terminal.handle(self.clock.now(), input);
+            let now = self.clock.now();
+            self.recorder.terminal(now, &input);
+            terminal.handle(now, input);
             loop {
                 match terminal.poll() {
                     TerminalOutput::Command(_) if tap.field_lost_after == Some(commands) => {
@@ -504,7 +508,7 @@ impl World {
                         self.pin_asked = true;
                         next = Some(TerminalInput::Pin(tap.pin.clone()));
                     }
-                    TerminalOutput::Note(note) => self.recorder.terminal(self.clock.now(), &note),
+                    TerminalOutput::Note(_) => {}
                     TerminalOutput::Done(receipt) => return Ok(*receipt),
                     TerminalOutput::Wait(until) => {
                         if next.is_none()
@@ -522,7 +526,7 @@ impl World {
     }
 
     fn exchange(&mut self, command: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
-        self.recorder.contactless_command(command);
+        self.recorder.contactless_command(self.clock.now(), command);
         let answer = self.reader()?.transmit(command).map_err(|trouble| {
             self.recorder.contactless_lost(self.clock.now());
             Trouble::Outside(trouble)

@@ -113,7 +113,7 @@ impl Middle {
     /// The command that reaches the band.
     pub fn command(&mut self, command: Vec<u8>) -> Vec<u8> {
         self.now.clear();
-        let mut sent = command.clone();
+        let mut other = None;
         let states = self.seen.iter_mut().zip(&mut self.struck);
         for (at, (bend, (seen, struck))) in self.bends.iter().zip(states).enumerate() {
             if !bend.of.is(&command) {
@@ -125,13 +125,13 @@ impl Middle {
             }
             self.now.push(at);
             for change in &bend.changes {
-                if let Change::Command(other) = change {
-                    sent.clone_from(other);
+                if let Change::Command(sent) = change {
+                    other = Some(sent.clone());
                     *struck = true;
                 }
             }
         }
-        sent
+        other.unwrap_or(command)
     }
 
     /// The answer that reaches the terminal.

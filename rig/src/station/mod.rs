@@ -14,7 +14,9 @@ pub mod middle;
 mod offer;
 #[cfg(all(feature = "pcsc", feature = "vpcd"))]
 pub mod plugged;
+mod queue;
 pub mod recorder;
+mod teller;
 mod world;
 
 pub use in_process::Embedded;

@@ -138,7 +138,7 @@ pub(crate) fn drive(
             },
             Output::Online(request) => {
                 let (reply, time) = around.authorise(&request);
-                let what = Happened::Online { request: request.into(), reply: reply.clone().map(Box::new), time };
+                let what = Happened::Online { request, reply: reply.clone().map(Box::new), time };
                 (what, Input::Online(reply), time)
             }
             Output::AskPin => {
