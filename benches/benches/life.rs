@@ -16,6 +16,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group};
 
 fn add_and_activate(mut world: World) -> World {
     benches::add_and_activate(&mut world, "mastercard-debit");
+    world.recorder().tell();
     world
 }
 
