@@ -329,6 +329,13 @@ steps:
 fn an_interrupt_ends_the_running_case_and_starts_no_other() {
     let long = RIGHT.replace("steps:", "repeat: 300\nsteps:");
     let folder = Folder::with(&[("a.yaml", RIGHT), ("b.yaml", &long), ("c.yaml", RIGHT)]);
+    // An interrupt may come just between two cases; then the next is not started, and it is tried again.
+    let ended_b = (0..20).any(|_| interrupted_after_the_first(&folder));
+    assert!(ended_b, "a running case is brought to its end");
+}
+
+/// Interrupts a run of three cases when the first has passed. Whether the second had begun, and so was ended; never the third.
+fn interrupted_after_the_first(folder: &Folder) -> bool {
     let mut child = bandrig(&["run", "--jobs", "1", "--fixtures", "fixtures", &folder.path("")])
         .stderr(Stdio::piped())
         .stdout(Stdio::piped())
@@ -342,9 +349,11 @@ fn an_interrupt_ends_the_running_case_and_starts_no_other() {
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130), "{rest:#?}");
     assert!(rest.iter().any(|line| line.contains("interrupted")), "{rest:#?}");
-    assert!(rest.iter().any(|line| line.contains("passed  b.yaml")), "{rest:#?}");
     assert!(!rest.iter().any(|line| line.contains("c.yaml")), "{rest:#?}");
-    assert!(said(&output).contains("2 passed"), "{}", said(&output));
+    let ended_b = rest.iter().any(|line| line.contains("passed  b.yaml"));
+    let passed = if ended_b { "2 passed" } else { "1 passed" };
+    assert!(said(&output).contains(passed), "{}", said(&output));
+    ended_b
 }
 
 #[test]
