@@ -399,6 +399,8 @@ steps:
   - tap: { amount: 61.00 EUR, terminal: restaurant, pin: right }
     expect: { outcome: approved }
   - apdu: { via: contactless, send: [ "00 A4 04 00 07 ${aid} 00", 80 A8 00 00 02 83 00 00, "${record}" ] }
+  - apdu: { via: contactless, send: [ "00 A4 04 00 07 ${aid} 00", 00 20 00 80 08 24 26 84 FF FF FF FF FF, 00 A4 04 00 08 24 26 84 FF FF FF FF FF ] }
+    expect: { sw: 6A 82 }
   - history: it
   - tap: { amount: 60.00 EUR, terminal: restaurant, man_in_the_middle: ["${bend}"] }
     expect: { outcome: field_lost, card: it, arc: "99" }
@@ -448,6 +450,8 @@ fn no_output_shows_a_card_number_a_track_a_pin_or_a_key() {
             assert!(!words().any(|word| word == pin), "the PIN {pin} stands in {name}");
             let ascii: String = pin.bytes().map(|digit| format!("{digit:02X}")).collect();
             assert!(!plain.to_uppercase().contains(&ascii), "the PIN {pin} stands in {name} as {ascii}");
+            let block = format!("2{:X}{pin}F", pin.len());
+            assert!(!plain.to_uppercase().contains(&block), "the PIN {pin} stands in {name} as {block}");
         }
         // Tokens are made by the bank, in the ranges of their schemes: none of their other digits may follow.
         for (start, digits) in [("541333", 3), ("476173", 3), ("353431333333", 6), ("343736313733", 6)] {
@@ -472,7 +476,7 @@ fn secrets() -> Vec<String> {
 
 /// PINs of the card fixtures.
 fn pins() -> Vec<String> {
-    let pins = of_all_cards(&["online_pin"]);
+    let pins = of_all_cards(&["online_pin", "digits"]);
     assert!(pins.len() >= 8, "{} PINs", pins.len());
     pins
 }

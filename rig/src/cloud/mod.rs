@@ -174,6 +174,8 @@ impl Cloud {
             secrets.extend([keys.ac, keys.smi, keys.smc].map(|key| Secret::Key(key.bytes().to_vec())));
         }
         if known == 0 {
+            let pins = self.bank.products().filter_map(|product| product.offline_pin.as_ref());
+            secrets.extend(pins.map(|pin| Secret::Key(perso::pin_block(pin.digits.as_str()))));
             let domains = self.units.values().map(|unit| &unit.record.keys);
             let keys = domains.flat_map(|keys| [&keys.enc, &keys.mac, &keys.dek]);
             secrets.extend(keys.map(|key| Secret::Key(key.bytes().to_vec())));

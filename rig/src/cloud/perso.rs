@@ -75,12 +75,16 @@ pub(super) fn personalisation(
     groupings
 }
 
-/// A PIN as VERIFY brings it, `24 12 34 FF …`, padded to a block of the DEK.
-// EMV 4.4 B3 table 25; that the padding is `80 00 …` is assumed
+/// A PIN as VERIFY brings it: `24 12 34 FF …`.
+// EMV 4.4 B3 table 25
+pub(super) fn pin_block(digits: &str) -> Vec<u8> {
+    compressed(&format!("2{:X}{digits:F<14}", digits.len()))
+}
+
+/// The same, padded to a block of the DEK; that the padding is `80 00 …` is assumed.
 fn padded_pin_block(digits: &str) -> [u8; 16] {
-    let block = compressed(&format!("2{:X}{digits:F<14}", digits.len()));
     let mut padded = [0; 16];
-    for (cell, byte) in padded.iter_mut().zip(block.into_iter().chain([0x80])) {
+    for (cell, byte) in padded.iter_mut().zip(pin_block(digits).into_iter().chain([0x80])) {
         *cell = byte;
     }
     padded

@@ -149,7 +149,7 @@ impl Recorder {
                 step: name.to_owned(),
                 file: step.at.file.to_string(),
                 line: step.at.line,
-                text: step.text.clone(),
+                text: self.teller.masker.text(&step.text).into_owned(),
             };
             self.note(now, kind);
         }
