@@ -285,3 +285,43 @@ impl Recorder {
         self.see(now, || Seen::Display(Box::new(display.clone())));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use band_sim::wire::gatt::CharacteristicId;
+
+    use super::*;
+    use crate::report::event::AttOp;
+
+    fn write(value: &[u8]) -> Att {
+        let characteristic = Some(CharacteristicId::AUTH);
+        Att { op: AttOp::WriteCommand, characteristic, value: value.to_vec(), error: None }
+    }
+
+    #[test]
+    fn what_is_told_later_hides_the_secrets_learnt_since() {
+        let key = [0xC3, 0x5A, 0x91, 0x0E, 0x77, 0x2B, 0xD4, 0x68, 0xF1, 0x3C, 0xA9, 0x05, 0xBE, 0x46, 0x82, 0x1D];
+        let mut recorder = Recorder::new(0, Detail::Exchanges);
+        recorder.att(Instant::ZERO, write(&key));
+        assert!(format!("{recorder:?}").contains("seen: 1"), "only counted");
+        recorder.hide_key(AuthKey(key));
+        let told = serde_json::to_string(&recorder.into_events()).unwrap();
+        assert!(told.contains(r#""event":"att""#) && !told.contains("C3 5A 91"), "{told}");
+    }
+
+    #[test]
+    fn an_answer_that_was_changed_on_its_way_is_told_as_the_terminal_heard_it() {
+        let mut recorder = Recorder::new(0, Detail::Exchanges);
+        recorder.contactless_command(Instant::ZERO, &[0x00, 0xB2, 0x01, 0x0C, 0x00]);
+        recorder.contactless_answer(Instant::ZERO, &[0x6A, 0x83]);
+        for heard in [[0x6A, 0x83], [0x90, 0x00]] {
+            recorder.terminal(Instant::ZERO, &Input::Answer(heard.to_vec()));
+        }
+        let heard = recorder.seen.iter().filter_map(|(_, seen)| match seen {
+            Seen::Heard(place) => recorder.bytes.get(place.clone()),
+            _ => None,
+        });
+        assert_eq!(heard.collect::<Vec<_>>(), [[0x6A, 0x83], [0x90, 0x00]]);
+        assert_eq!(recorder.bytes.len(), 5 + 2 + 2, "an answer heard as it was given is kept once");
+    }
+}
