@@ -164,36 +164,27 @@ impl RApdu {
     /// A copy of data with 9000, with room for [`RApdu::into_bytes`].
     #[must_use]
     pub fn copied(data: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(data.len() + STATUS_WORD_BYTES);
-        bytes.extend_from_slice(data);
-        Self::ok(bytes)
+        Self::ok(with_room(data))
     }
 
     /// Reads a response: any data, then two bytes of status.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let Some((data, &sw)) = bytes.split_last_chunk() else {
-            return Err(DecodeErrorKind::Truncated.at(bytes.len()));
-        };
-        Ok(Self { data: data.to_vec(), sw: Sw::new(u16::from_be_bytes(sw)) })
+        let (data, sw) = split_status_word(bytes)?;
+        Ok(Self { data: data.to_vec(), sw })
     }
 
     /// Reads a response and keeps its bytes for the data.
     pub fn from_bytes(mut bytes: Vec<u8>) -> Result<Self, DecodeError> {
-        let Some((data, &sw)) = bytes.split_last_chunk() else {
-            return Err(DecodeErrorKind::Truncated.at(bytes.len()));
-        };
+        let (data, sw) = split_status_word(&bytes)?;
         let len = data.len();
         bytes.truncate(len);
-        Ok(Self { data: bytes, sw: Sw::new(u16::from_be_bytes(sw)) })
+        Ok(Self { data: bytes, sw })
     }
 
     /// The response's bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.data.len() + STATUS_WORD_BYTES);
-        bytes.extend_from_slice(&self.data);
-        bytes.extend(self.sw.value().to_be_bytes());
-        bytes
+        Self { data: with_room(&self.data), sw: self.sw }.into_bytes()
     }
 
     /// The response's bytes, the status word put behind the data where they are.
@@ -203,6 +194,19 @@ impl RApdu {
         bytes.extend(self.sw.value().to_be_bytes());
         bytes
     }
+}
+
+/// Data, and the two bytes of status behind them.
+fn split_status_word(bytes: &[u8]) -> Result<(&[u8], Sw), DecodeError> {
+    let (data, &sw) = bytes.split_last_chunk().ok_or(DecodeErrorKind::Truncated.at(bytes.len()))?;
+    Ok((data, Sw::new(u16::from_be_bytes(sw))))
+}
+
+/// A copy of data with room for a status word.
+fn with_room(data: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(data.len() + STATUS_WORD_BYTES);
+    bytes.extend_from_slice(data);
+    bytes
 }
 
 const HEADER_BYTES: usize = 4;
