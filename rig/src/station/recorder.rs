@@ -108,7 +108,7 @@ impl Recorder {
 
     /// How the NFC channel is framed, so that whole APDUs can be shown.
     pub fn follow(&mut self, framing: Framing) {
-        self.see(Instant::ZERO, || Seen::Framing(framing));
+        self.see(Instant::ZERO, |_| Seen::Framing(framing));
     }
 
     /// What must never be shown in full: every number and key that the cloud knows. Called again, it learns what is new.
@@ -178,9 +178,10 @@ impl Recorder {
     }
 
     /// Keeps one exchange as it came, if exchanges are kept.
-    fn see(&mut self, now: Instant, seen: impl FnOnce() -> Seen) {
+    fn see(&mut self, now: Instant, seen: impl FnOnce(&mut Self) -> Seen) {
         if self.tells_exchanges() {
-            self.seen.push((now, seen()));
+            let seen = seen(self);
+            self.seen.push((now, seen));
         }
     }
 
@@ -192,23 +193,20 @@ impl Recorder {
 
     /// One ATT operation.
     pub fn att(&mut self, now: Instant, att: Att) {
-        self.see(now, || Seen::Att(Box::new(att)));
+        self.see(now, |_| Seen::Att(Box::new(att)));
     }
 
     /// The terminal sends a command.
     pub fn contactless_command(&mut self, now: Instant, command: &[u8]) {
-        if self.tells_exchanges() {
-            let command = self.keep(command);
-            self.seen.push((now, Seen::Command(command)));
-        }
+        self.see(now, |recorder| Seen::Command(recorder.keep(command)));
     }
 
     /// The band answers it.
     pub fn contactless_answer(&mut self, now: Instant, answer: &[u8]) {
-        if self.tells_exchanges() {
-            self.last_answer = self.keep(answer);
-            self.seen.push((now, Seen::Answer(self.last_answer.clone())));
-        }
+        self.see(now, |recorder| {
+            recorder.last_answer = recorder.keep(answer);
+            Seen::Answer(recorder.last_answer.clone())
+        });
     }
 
     /// The band is gone; a command that it has not answered is written down without an answer.
@@ -218,32 +216,28 @@ impl Recorder {
 
     /// A payment begins at a terminal with these settings.
     pub fn shop(&mut self, now: Instant, config: &Arc<TerminalConfig>) {
-        self.see(now, || Seen::Shop(Arc::clone(config)));
+        self.see(now, |_| Seen::Shop(Arc::clone(config)));
     }
 
     /// This happens to the terminal.
     pub fn terminal(&mut self, now: Instant, input: &Input) {
-        if !self.tells_exchanges() {
-            return;
-        }
-        let seen = match input {
-            Input::Answer(answer) if self.bytes.get(self.last_answer.clone()) == Some(answer) => {
-                Seen::Heard(self.last_answer.clone())
+        self.see(now, |recorder| match input {
+            Input::Answer(answer) if recorder.bytes.get(recorder.last_answer.clone()) == Some(answer) => {
+                Seen::Heard(recorder.last_answer.clone())
             }
-            Input::Answer(answer) => Seen::Heard(self.keep(answer)),
+            Input::Answer(answer) => Seen::Heard(recorder.keep(answer)),
             other => Seen::Terminal(Box::new(other.clone())),
-        };
-        self.seen.push((now, seen));
+        });
     }
 
     /// A request to the cloud and its answer.
     pub fn cloud(&mut self, now: Instant, request: &Envelope, reply: &Reply) {
-        self.see(now, || Seen::Cloud(Box::new((request.request.clone(), reply.clone()))));
+        self.see(now, |_| Seen::Cloud(Box::new((request.request.clone(), reply.clone()))));
     }
 
     /// An online authorisation.
     pub fn authorisation(&mut self, now: Instant, request: &Authorisation, reply: &AuthorisationReply) {
-        self.see(now, || {
+        self.see(now, |_| {
             Seen::Authorisation(Box::new(Authorised {
                 merchant: request.merchant.clone(),
                 arc: reply.arc,
@@ -255,34 +249,34 @@ impl Recorder {
 
     /// Both sides of a cryptogram that does not match: what the card computed it over, and what the issuer did.
     pub fn cryptogram_inputs(&mut self, now: Instant, card: &[u8], bank: &[u8]) {
-        self.see(now, || Seen::CryptogramInputs(Box::new([card.to_vec(), bank.to_vec()])));
+        self.see(now, |_| Seen::CryptogramInputs(Box::new([card.to_vec(), bank.to_vec()])));
     }
 
     /// A message of the bank. Its code is the holder's to know: it is shown, it is worthless after the case.
     pub fn sms(&mut self, now: Instant, sms: &Sms) {
-        self.see(now, || Seen::Sms(Box::new(sms.clone())));
+        self.see(now, |_| Seen::Sms(Box::new(sms.clone())));
     }
 
     /// The app shows something in passing.
     pub fn notice(&mut self, now: Instant, notice: &Notice) {
         if !matches!(notice, Notice::Progress { .. }) {
-            self.see(now, || Seen::Notice(notice.clone()));
+            self.see(now, |_| Seen::Notice(notice.clone()));
         }
     }
 
     /// The app ends an action.
     pub fn done(&mut self, now: Instant, result: &Result<Shown, Refusal>) {
-        self.see(now, || Seen::Done(Box::new(result.clone())));
+        self.see(now, |_| Seen::Done(Box::new(result.clone())));
     }
 
     /// The band reports something.
     pub fn band(&mut self, now: Instant, event: &BandEvent) {
-        self.see(now, || Seen::Band(Box::new(event.clone())));
+        self.see(now, |_| Seen::Band(Box::new(event.clone())));
     }
 
     /// The band shows something.
     pub fn display(&mut self, now: Instant, display: &Display) {
-        self.see(now, || Seen::Display(Box::new(display.clone())));
+        self.see(now, |_| Seen::Display(Box::new(display.clone())));
     }
 }
 
