@@ -81,7 +81,7 @@ impl Bank {
     /// Remembers the counter, takes the money, writes the record.
     fn book(&mut self, key: CardKey, data: &ChipData<'_>, approved: bool, at_unix_s: i64) {
         let Some(card) = self.card(key) else { return };
-        let account = (card.owner.clone(), card.product.name.clone());
+        let (owner, product) = (card.owner.clone(), card.product.name.clone());
         let left = self.funds_of(card).saturating_sub(if approved { data.amount() } else { 0 });
         let Some(card) = self.card_mut(key) else { return };
         let repeated = !card.counters.insert(data.counter());
@@ -95,7 +95,6 @@ impl Bank {
             approved,
             at_unix_s,
         });
-        let (owner, product) = account;
         self.funds.entry(owner).or_default().insert(product, left);
     }
 }
