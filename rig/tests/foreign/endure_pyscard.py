@@ -1,6 +1,6 @@
 """Payment after payment with a band in a reader, by pyscard: every answer as it should be, and the band holds no more at the end.
 
-    /usr/bin/python3 endure_pyscard.py "Virtual PCD 00 00" PID COMMANDS
+    python endure_pyscard.py "Virtual PCD 00 00" PID COMMANDS
 
 PID is the band's process. Pays with the first application of the directory; one whose counter has run out is no longer there, and must
 refuse. Exits 1 at the first wrong answer, when the directory is empty, or when the band has more files or threads at the end than after
@@ -11,10 +11,7 @@ import os
 import sys
 import time
 
-from smartcard.CardRequest import CardRequest
-from smartcard.CardType import AnyCardType
-from smartcard.Exceptions import CardConnectionException
-from smartcard.System import readers
+from both_sides import Reader
 
 OK, APPLICATION_BLOCKED, CONDITIONS_NOT_SATISFIED = 0x9000, 0x6283, 0x6985
 PPSE = bytes.fromhex("00A404000E325041592E5359532E444446303100")
@@ -39,28 +36,11 @@ def held(process):
     return int(status["VmRSS"].split()[0]), len(os.listdir(f"/proc/{process}/fd")), int(status["Threads"])
 
 
-def connect(wanted):
-    matching = [reader for reader in readers() if str(reader) == wanted]
-    if len(matching) != 1:
-        sys.exit(f"endure_pyscard: no reader {wanted!r}")
-    deadline = time.monotonic() + 20
-    connection = CardRequest(timeout=20, readers=matching, cardType=AnyCardType()).waitforcard().connection
-    while True:
-        try:
-            connection.connect()
-            return connection
-        except CardConnectionException:
-            # The daemon has seen the card and is still busy with it.
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
 class Card:
     """The card in the reader, and how many commands it has answered as expected."""
 
     def __init__(self, wanted):
-        self.connection, self.sent = connect(wanted), 0
+        self.connection, self.sent = Reader(wanted).card, 0
 
     def send(self, command, status=OK):
         data, sw1, sw2 = self.connection.transmit(list(command))
