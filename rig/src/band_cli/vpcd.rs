@@ -102,5 +102,5 @@ fn exchange(masker: &Masker, command: &[u8], answer: &[u8]) {
         RApdu::decode(answer).map_or_else(|_| "no answer".to_owned(), |answer| decode::summarize_response(&answer));
     tracing::debug!("{asked}: {answered}");
     tracing::trace!("  C-APDU {}", masker.command(command));
-    tracing::trace!("  R-APDU {}", masker.response(answer));
+    tracing::trace!("  R-APDU {}", masker.answer(command, answer));
 }

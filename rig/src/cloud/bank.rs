@@ -12,7 +12,7 @@ use super::account::AccountRecord;
 use super::api::{AccountId, AppVersion, BankEntry, CardId, CardState, CardView, OtpMethod, Refusal, Sms};
 use super::certificates::CardKeys;
 use super::code::{CodeRules, Codes};
-use super::perso::Token;
+use super::perso::{self, Token};
 use super::product::{Admission, CardProduct, Pan};
 use super::unit::Cplc;
 
@@ -230,6 +230,11 @@ impl Bank {
     /// Cards whose tokens were made after the first `made` ones.
     pub(super) fn cards_after(&self, made: u32) -> impl Iterator<Item = &BankCard> {
         self.cards.range(CardKey(made.saturating_add(FIRST_CARD))..).map(|(_, card)| card)
+    }
+
+    /// The certificate over a card's key (9F46); `None` when its issuer has no keys.
+    pub(super) fn certificate(&self, card: &BankCard) -> Option<Vec<u8>> {
+        perso::certify(&card.product, &card.token, &self.card_keys).map(|made| made.certificate)
     }
 
     pub(super) const fn tokens_made(&self) -> u32 {

@@ -161,8 +161,8 @@ impl Cloud {
         self.bank.tokens_made()
     }
 
-    /// What no output may show: all card and token numbers and all keys, but for those of the first `known` tokens. With one that is
-    /// known, what stands in fixtures is known too.
+    /// What no output may show: all card and token numbers, the certificates that open to them, and all keys, but for those of the first
+    /// `known` tokens. With one that is known, what stands in fixtures is known too.
     #[must_use]
     pub fn secrets(&self, known: u32) -> Vec<Secret> {
         let fixed = (known == 0).then(|| self.bank.products());
@@ -173,6 +173,8 @@ impl Cloud {
             secrets.push(Secret::Number(number.digits().to_owned()));
             secrets.extend([keys.ac, keys.smi, keys.smc].map(|key| Secret::Key(key.bytes().to_vec())));
         }
+        let certificates = self.bank.cards_after(known).filter_map(|card| self.bank.certificate(card));
+        secrets.extend(certificates.map(Secret::Key));
         if known == 0 {
             let pins = self.bank.products().filter_map(|product| product.offline_pin.as_ref());
             secrets.extend(pins.map(|pin| Secret::Key(perso::pin_block(pin.digits.as_str()))));

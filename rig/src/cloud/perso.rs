@@ -92,7 +92,7 @@ fn padded_pin_block(digits: &str) -> [u8; 16] {
 
 /// The card's certificate over its signed record and the interchange profile.
 // EMV 4.4 B3 10.3: content of the record's template, then what the tag list (9F4A) names
-fn certify(product: &CardProduct, token: &Token, card_keys: &CardKeys) -> Option<CardCertificate> {
+pub(super) fn certify(product: &CardProduct, token: &Token, card_keys: &CardKeys) -> Option<CardCertificate> {
     let mut signed = signed_record(product, token);
     signed.extend(interchange_profile(product.scheme, true));
     card_keys.certify(product.scheme, &token.number, &product.expiry, &signed)

@@ -3,9 +3,9 @@
 use band_sim::wire::apdu::{CApdu, RApdu};
 use band_sim::wire::tlv::{self, Tag};
 
-use super::mask::{hidden, masked_hex, tokens};
+use super::mask::{hidden, masked_hex, tokens, value_tokens};
 use super::tree::{named_bytes, tag_with_name};
-use super::{count, explain_tlv, is_tlv, spaced_hex, value};
+use super::{count, explain_tlv, is_known_tlv, is_tlv, spaced_hex, value};
 
 /// Instructions this project meets, told apart by class as the standards do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +157,13 @@ pub fn masked_response(response: &RApdu) -> String {
     shown.join(" ")
 }
 
+/// Whether `data` answer GET RESPONSE and are no whole objects: the tags that say what of them is secret came in an earlier piece.
+#[must_use]
+pub fn is_later_piece(command: &[u8], data: &[u8]) -> bool {
+    let fetches = CApdu::decode(command).is_ok_and(|it| instruction(&it) == Some(Instruction::GetResponse));
+    fetches && !data.is_empty() && !is_known_tlv(data)
+}
+
 fn instruction(command: &CApdu) -> Option<Instruction> {
     let proprietary = match command.cla {
         0x00..=0x1F => false,
@@ -226,6 +233,7 @@ fn data_tokens(command: &CApdu) -> Vec<String> {
         secret if hides_its_data(secret) => hidden(command.data.len()),
         // Values for the card in the order of its CDOL1: amounts and dates, no card number.
         Some(Instruction::GenerateAc) => command.data.iter().map(|byte| format!("{byte:02X}")).collect(),
+        Some(Instruction::PutData) => value_tokens(parameter_tag(command.p1, command.p2), &command.data),
         Some(Instruction::StoreData) => match data_groupings(&command.data) {
             Some(groupings) => groupings.iter().flat_map(grouping_tokens).collect(),
             None => tokens(&command.data),

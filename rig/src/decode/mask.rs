@@ -10,6 +10,9 @@ use super::is_tlv;
 /// Fewer digits than any card number has (ISO 7812-1); showing ten of them would show nearly all.
 const MIN_PAN_DIGITS: usize = 12;
 
+/// Two digits to a byte, 19 at most (ISO 7812-1).
+const MAX_PAN_BYTES: usize = 10;
+
 /// The value of this tag in spaced hex, as much of it as may be shown.
 #[must_use]
 pub fn masked_value(tag: Tag, value: &[u8]) -> String {
@@ -40,7 +43,7 @@ pub(super) fn value_tokens(tag: Tag, value: &[u8]) -> Vec<String> {
         Secret::No => value.iter().map(plain).collect(),
         Secret::Pan => pairs(&mask_number(&nibbles(value), |digit| digit == 'F')),
         Secret::Track2 => pairs(&mask_track_2(&nibbles(value))),
-        Secret::Key => hidden(value.len()),
+        Secret::Key | Secret::Signed => hidden(value.len()),
     }
 }
 
@@ -97,10 +100,33 @@ fn object_tokens(bytes: &[u8], depth: usize) -> Vec<String> {
             value_tokens(object.tag, object.value)
         });
     }
-    // What follows the last object is padding, or no object.
+    // What follows the last object is padding, the first part of an object, or none.
     let rest = bytes.get(shown.len()..).unwrap_or_default();
-    shown.extend(raw_tokens(rest));
+    shown.extend(cut_object_tokens(rest, depth).unwrap_or_else(|| raw_tokens(rest)));
     shown
+}
+
+/// The first part of an object whose length goes past the end of the bytes, as of an answer that comes in pieces.
+fn cut_object_tokens(bytes: &[u8], depth: usize) -> Option<Vec<String>> {
+    let (tag, after_tag) = Tag::decode(bytes).ok()?;
+    let (len, value) = tlv::decode_length(after_tag).ok()?;
+    if len <= value.len() {
+        return None;
+    }
+    let by_tag = if tag.is_constructed() && depth < tlv::MAX_DEPTH {
+        object_tokens(value, depth + 1)
+    } else if tag::info(tag).is_some_and(|row| row.secret != Secret::No) {
+        // With as many bytes as a number has behind it, what there is of one does not show its end.
+        value_tokens(tag, &[value, &[0; MAX_PAN_BYTES][..MAX_PAN_BYTES.min(len - value.len())]].concat())
+    } else {
+        return None;
+    };
+    let mut shown = raw_tokens(bytes);
+    let value_at = bytes.len() - value.len();
+    for (look, tag) in shown.iter_mut().skip(value_at).zip(&by_tag) {
+        *look = both_masks(tag, look);
+    }
+    Some(shown)
 }
 
 fn both_masks(one: &str, other: &str) -> String {
@@ -232,6 +258,19 @@ mod tests {
         );
         assert_eq!(raw("FF 1413330089010434"), "FF 14 13 33 00 89 01 04 34", "no scheme's number begins with 1");
         assert_eq!(raw("FF 9F36"), "FF 9F 36");
+    }
+
+    #[test]
+    fn what_public_keys_open_to_the_number_shows_nothing() {
+        assert_eq!(raw("70 0A 9F46 03 6A0454 9F48 01 AB"), "70 0A 9F 46 03 ** ** ** 9F 48 01 AB");
+        assert_eq!(raw("90 02 6A02 93 02 6A03 9F2D 02 6A04"), "90 02 6A 02 93 02 ** ** 9F 2D 02 ** **");
+    }
+
+    #[test]
+    fn an_object_is_masked_by_its_tag_where_its_end_is_missing() {
+        assert_eq!(raw("70 81 B3 9F46 81 90 6A0454"), "70 81 B3 9F 46 81 90 ** ** **");
+        assert_eq!(raw("82 01 00 5A 08 541333008901"), "82 01 00 5A 08 54 13 33 ** ** **");
+        assert_eq!(raw("DF7E 0A 5413330089010434"), "DF 7E 0A 54 13 33 ** ** ** 04 34");
     }
 
     #[test]

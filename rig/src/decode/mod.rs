@@ -17,8 +17,8 @@ use band_sim::wire::{DecodeError, tag, tlv};
 
 pub use att::{Direction, summarize_att};
 pub use command::{
-    explain_command, explain_response, masked_command, masked_no_command, masked_response, summarize_command,
-    summarize_response,
+    explain_command, explain_response, is_later_piece, masked_command, masked_no_command, masked_response,
+    summarize_command, summarize_response,
 };
 pub use diff::tlv_diff;
 pub use hex::{HexError, parse_hex, spaced_hex};

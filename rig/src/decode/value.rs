@@ -9,8 +9,10 @@ use super::tree::tag_with_name;
 
 /// Lines of words for this value; none when the bytes say it best.
 pub(super) fn meaning(tag: Tag, value: &[u8]) -> Vec<String> {
-    if tag::info(tag).is_some_and(|row| row.secret != Secret::No) {
-        return Vec::new();
+    match tag::info(tag).map_or(Secret::No, |row| row.secret) {
+        Secret::No => {}
+        Secret::Signed => return vec!["not shown: public keys open it to the card number".to_owned()],
+        Secret::Pan | Secret::Track2 | Secret::Key => return Vec::new(),
     }
     match (tag, value) {
         (tag::TAG_82_AIP, _) => bits(AIP, value),

@@ -1,4 +1,5 @@
-//! Secrets that a fragment boundary cut in two: their end at the start of some bytes, their start at the end of others.
+//! Secrets that fragment boundaries cut: their end at the start of some bytes, their start at the end of others, and of long ones a
+//! part that fills a fragment.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +8,9 @@ const PIECE: usize = 3;
 
 /// Bytes that come before what a frame carries: none, an opcode (facts/band-ble.md 2.1), or a chunk's head (1.7).
 const FRAME_HEADS: [usize; 3] = [0, 1, 3];
+
+/// Fewer bytes than a full frame carries, and only full ones lie in the middle of a secret.
+const MIDDLE: usize = 16;
 
 /// A secret as bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,8 +72,9 @@ impl Edges {
             for piece in carried.first_chunk().and_then(|key| self.tails.get(key)).into_iter().flatten() {
                 let Some(secret) = self.secrets.get(piece.secret) else { continue };
                 let first = secret.bytes.len() - piece.length;
-                if secret.bytes.get(first..).is_some_and(|tail| carried.starts_with(tail)) {
-                    let hidden = (0..piece.length).filter(|place| secret.hides(first + place));
+                let tail = secret.bytes.get(first..).unwrap_or_default();
+                if carried.starts_with(tail) || carried.len() >= MIDDLE && tail.starts_with(carried) {
+                    let hidden = (0..tail.len().min(carried.len())).filter(|place| secret.hides(first + place));
                     hidden.for_each(|place| star_byte(shown, skipped + place));
                 }
             }
@@ -114,6 +119,30 @@ mod tests {
             let right = frame(&[0x83], right, &[0x90, 0x00]);
             let joined = format!("{} {}", left.trim_start_matches("84 A0 "), right.trim_start_matches("83 "));
             assert_eq!(joined, "01 02 03 ** ** ** 07 08 90 00", "cut after {cut}");
+        }
+    }
+
+    #[test]
+    fn a_long_secret_shows_no_more_than_two_bytes_at_each_cut() {
+        let secret: Vec<u8> = (0x40..0xD0).collect();
+        let mut edges = Edges::default();
+        edges.learn(ByteSecret { bytes: secret.clone(), shown_first: 0, shown_last: 0 });
+        let before = [0x70, 0x81, 0x97, 0x9F, 0x46, 0x81, 0x90];
+        let answer = [&before[..], &secret, &[0x90, 0x00]].concat();
+        let of_secret = before.len()..before.len() + secret.len();
+        for (size, head) in [(17, &[0x00, 0x44, 0x02][..]), (19, &[0x84]), (20, &[]), (100, &[])] {
+            for cut in 1..=size {
+                let mut at = 0;
+                for part in [&answer[..cut]].into_iter().chain(answer[cut..].chunks(size)) {
+                    let frame = [head, part].concat();
+                    let mut shown: String = frame.iter().map(|byte| format!("{byte:02X} ")).collect();
+                    edges.mask(&frame, &mut shown);
+                    let tokens = shown.split_whitespace().skip(head.len()).zip(at..);
+                    let seen = tokens.filter(|(token, at)| of_secret.contains(at) && *token != "**").count();
+                    assert!(seen <= 2, "{size} {cut} {at}: {shown}");
+                    at += part.len();
+                }
+            }
         }
     }
 

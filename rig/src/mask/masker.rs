@@ -117,6 +117,18 @@ impl Masker {
         }
     }
 
+    /// The R-APDU to `command` in spaced hex, as [`Self::response`]; of an answer's later pieces the status word alone.
+    #[must_use]
+    pub fn answer(&self, command: &[u8], answer: &[u8]) -> String {
+        match RApdu::decode(answer) {
+            Ok(response) if decode::is_later_piece(command, &response.data) => {
+                let status_word = spaced_hex(&response.sw.value().to_be_bytes());
+                format!("{}{status_word}", "** ".repeat(response.data.len()))
+            }
+            _ => self.response(answer),
+        }
+    }
+
     /// An R-APDU in spaced hex: known secrets, and what its tags call secret.
     #[must_use]
     pub fn response(&self, bytes: &[u8]) -> String {
@@ -463,11 +475,27 @@ mod tests {
         assert_eq!(masker.response(&unknown), "70 0A 5A 08 52 01 23 ** ** ** 01 23 90 00");
         let known_without_tag = [0x54, 0x13, 0x33, 0x00, 0x89, 0x01, 0x04, 0x34, 0x90, 0x00];
         assert_eq!(masker.response(&known_without_tag), "54 13 33 ** ** ** 04 34 90 00");
+        let certificate = [0x70, 0x07, 0x9F, 0x46, 0x04, 0x6A, 0x04, 0x54, 0x13, 0x90, 0x00];
+        assert_eq!(masker.response(&certificate), "70 07 9F 46 04 ** ** ** ** 90 00");
         let verify = [0x00, 0x20, 0x00, 0x80, 0x08, 0x24, 0x12, 0x34, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
         assert_eq!(masker.command(&verify), "00 20 00 80 08 ** ** ** ** ** ** ** **");
         let select = [0x00, 0xA4, 0x04, 0x00, 0x07, 0xA0, 0x00, 0x00, 0x00, 0x04, 0x10, 0x10, 0x00];
         assert_eq!(masker.command(&select), "00 A4 04 00 07 A0 00 00 00 04 10 10 00");
         assert_eq!([masker.command(&[]), masker.response(&[0x90])], ["", "90"]);
+    }
+
+    #[test]
+    fn an_answer_in_pieces_shows_no_more_than_a_whole_one() {
+        let masker = Masker::default();
+        let read_record = [0x00, 0xB2, 0x01, 0x14, 0x06];
+        let get_response = [0x00, 0xC0, 0x00, 0x00, 0x05];
+        let first = [0x70, 0x09, 0x9F, 0x46, 0x06, 0x6A, 0x61, 0x05];
+        assert_eq!(masker.answer(&read_record, &first), "70 09 9F 46 06 ** 61 05");
+        let second = [0x04, 0x54, 0x13, 0x33, 0x00, 0x90, 0x00];
+        assert_eq!(masker.answer(&get_response, &second), "** ** ** ** ** 90 00");
+        let whole = [0x77, 0x03, 0x82, 0x01, 0x12, 0x90, 0x00];
+        assert_eq!(masker.answer(&get_response, &whole), "77 03 82 01 12 90 00");
+        assert_eq!(masker.answer(&get_response, &[0x69, 0x85]), "69 85");
     }
 
     #[test]

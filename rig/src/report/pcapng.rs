@@ -78,12 +78,12 @@ impl<W: Write> Capture<W> {
         Ok(())
     }
 
-    /// The answer to the command before, from its first byte `at` since the Unix epoch.
+    /// The answer to `command`, from its first byte `at` since the Unix epoch.
     ///
     /// # Errors
     /// What the writer says.
-    pub fn answer(&mut self, at: Duration, apdu: &[u8]) -> io::Result<()> {
-        let masked = unmarked(&self.masker.response(apdu));
+    pub fn answer(&mut self, at: Duration, command: &[u8], apdu: &[u8]) -> io::Result<()> {
+        let masked = unmarked(&self.masker.answer(command, apdu));
         let mut blocks = blocks(&masked).peekable();
         while let Some(block) = blocks.next() {
             let chaining = if blocks.peek().is_some() { CHAINING } else { 0 };
@@ -195,7 +195,7 @@ mod tests {
             capture.field(AT, true)?;
             for _ in 0..2 {
                 capture.command(AT, &[0x00, 0xB2, 0x01, 0x0C, 0x00])?;
-                capture.answer(AT, &[0x6A, 0x83])?;
+                capture.answer(AT, &[], &[0x6A, 0x83])?;
             }
             capture.field(AT, false)?;
             capture.field(AT, true)?;
@@ -213,7 +213,7 @@ mod tests {
         let long = [&[0x00, 0xE2, 0x00, 0x00, 0xFF][..], &[0x11; 255]].concat();
         let bytes = captured(|capture| {
             capture.command(AT, &long)?;
-            capture.answer(AT, &[&[0x22; 300][..], &[0x90, 0x00]].concat())
+            capture.answer(AT, &[], &[&[0x22; 300][..], &[0x90, 0x00]].concat())
         });
         let packets = packets(&bytes);
         let seen: Vec<_> = packets.iter().map(|(event, frame)| (*event, frame[0], frame.len() - 3)).collect();
@@ -238,7 +238,7 @@ mod tests {
     fn a_card_number_is_not_in_it() {
         let number = [0x54, 0x13, 0x33, 0x00, 0x89, 0x01, 0x04, 0x34];
         let record = [&[0x70, 0x0A, 0x5A, 0x08][..], &number, &[0x90, 0x00]].concat();
-        let bytes = captured(|capture| capture.answer(AT, &record));
+        let bytes = captured(|capture| capture.answer(AT, &[], &record));
         assert!(!bytes.windows(8).any(|window| window == number));
         let masked = [0x70, 0x0A, 0x5A, 0x08, 0x54, 0x13, 0x33, 0x00, 0x00, 0x00, 0x04, 0x34, 0x90, 0x00];
         assert!(bytes.windows(14).any(|window| window == masked), "{bytes:02X?}");

@@ -46,9 +46,10 @@ impl<W: Write> Taps<W> {
                     if last.is_none() {
                         self.capture.field(at, true)?;
                     }
-                    self.capture.command(at, &unmarked(command))?;
+                    let command = unmarked(command);
+                    self.capture.command(at, &command)?;
                     if !response.is_empty() {
-                        self.capture.answer(at, &unmarked(response))?;
+                        self.capture.answer(at, &command, &unmarked(response))?;
                     }
                     last = Some(at);
                 }
@@ -119,13 +120,13 @@ mod tests {
         let same = expected(|capture| {
             capture.field(at(20), true)?;
             capture.command(at(20), &READ)?;
-            capture.answer(at(20), &[0x6A, 0x80])?;
+            capture.answer(at(20), &[], &[0x6A, 0x80])?;
             capture.command(at(30), &READ)?;
-            capture.answer(at(30), &[0x6A, 0x80])?;
+            capture.answer(at(30), &[], &[0x6A, 0x80])?;
             capture.field(at(30), false)?;
             capture.field(at(60), true)?;
             capture.command(at(60), &READ)?;
-            capture.answer(at(60), &[0x6A, 0x80])?;
+            capture.answer(at(60), &[], &[0x6A, 0x80])?;
             capture.field(at(60), false)
         });
         assert_eq!(taps.finish().unwrap(), same);
@@ -141,7 +142,7 @@ mod tests {
             for at in [20, 120].map(Duration::from_micros) {
                 capture.field(at, true)?;
                 capture.command(at, &READ)?;
-                capture.answer(at, &[0x6A, 0x80])?;
+                capture.answer(at, &[], &[0x6A, 0x80])?;
                 capture.field(at, false)?;
             }
             Ok(())

@@ -175,7 +175,7 @@ impl Teller {
     }
 
     fn apdu(&self, via: Via, command: &[u8], response: &[u8]) -> Kind {
-        Kind::Apdu { via, command: self.masker.command(command), response: self.masker.response(response) }
+        Kind::Apdu { via, command: self.masker.command(command), response: self.masker.answer(command, response) }
     }
 
     fn att(&mut self, att: &Att, say: &mut impl FnMut(Kind)) {

@@ -150,7 +150,7 @@ impl fmt::Debug for Masked<'_> {
                 None => write!(f, "({} bytes)", self.value.len()),
             },
             Secret::Track2 => write!(f, "{}", Track2::new(self.value)),
-            Secret::Key => write!(f, "({} bytes)", self.value.len()),
+            Secret::Key | Secret::Signed => write!(f, "({} bytes)", self.value.len()),
         }
     }
 }

@@ -35,6 +35,10 @@ pub enum Secret {
     Track2,
     /// Nothing of it: keys, PINs, the card data of track 1.
     Key,
+    /// Nothing of it: public keys open it to the card number, or to a hash by which the hidden digits are found by trial.
+    // EMV 4.4 B2 6.1 and 7.1: both certificates of the card hold the number; 5.1: the signed static data hold a hash over it, and an
+    // issuer's certificate (90) its first digits alone.
+    Signed,
 }
 
 /// What is known of a tag.
@@ -140,7 +144,7 @@ tags! {
     TAG_90_ISSUER_PUBLIC_KEY_CERTIFICATE 0x90     B   No     B3     "Issuer Public Key Certificate"
     TAG_91_ISSUER_AUTHENTICATION_DATA    0x91     B   No     B3     "Issuer Authentication Data"
     TAG_92_ISSUER_PUBLIC_KEY_REMAINDER   0x92     B   No     B3     "Issuer Public Key Remainder"
-    TAG_93_SIGNED_STATIC_DATA            0x93     B   No     B3     "Signed Static Application Data"
+    TAG_93_SIGNED_STATIC_DATA            0x93     B   Signed B3     "Signed Static Application Data"
     TAG_94_AFL                           0x94     VAR No     B3     "Application File Locator (AFL)"
     TAG_95_TVR                           0x95     B   No     B3     "Terminal Verification Results (TVR)"
     TAG_97_TDOL                          0x97     B   No     B3     "Transaction Certificate Data Object List (TDOL)"
@@ -228,7 +232,7 @@ tags! {
     TAG_9F27_CID                         0x9F27   B   No     B3     "Cryptogram Information Data (CID)"
     TAG_9F29_EXTENDED_SELECTION          0x9F29   B   No     BB     "Extended Selection"
     TAG_9F2A_KERNEL_IDENTIFIER           0x9F2A   B   No     BB     "Kernel Identifier"
-    TAG_9F2D_PIN_KEY_CERTIFICATE         0x9F2D   B   No     B3     "ICC PIN Encipherment Public Key Certificate"
+    TAG_9F2D_PIN_KEY_CERTIFICATE         0x9F2D   B   Signed B3     "ICC PIN Encipherment Public Key Certificate"
     TAG_9F2E_PIN_KEY_EXPONENT            0x9F2E   B   No     B3     "ICC PIN Encipherment Public Key Exponent"
     TAG_9F2F_PIN_KEY_REMAINDER           0x9F2F   B   No     B3     "ICC PIN Encipherment Public Key Remainder"
     TAG_9F32_ISSUER_PUBLIC_KEY_EXPONENT  0x9F32   B   No     B3     "Issuer Public Key Exponent"
@@ -249,7 +253,7 @@ tags! {
     TAG_9F43_REFERENCE_CURRENCY_EXPONENT 0x9F43   N   No     B3     "Application Reference Currency Exponent"
     TAG_9F44_APPLICATION_CURRENCY_EXPONENT 0x9F44 N   No     B3     "Application Currency Exponent"
     TAG_9F45_DATA_AUTHENTICATION_CODE    0x9F45   B   No     B3     "Data Authentication Code"
-    TAG_9F46_ICC_PUBLIC_KEY_CERTIFICATE  0x9F46   B   No     B3     "ICC Public Key Certificate"
+    TAG_9F46_ICC_PUBLIC_KEY_CERTIFICATE  0x9F46   B   Signed B3     "ICC Public Key Certificate"
     TAG_9F47_ICC_PUBLIC_KEY_EXPONENT     0x9F47   B   No     B3     "ICC Public Key Exponent"
     TAG_9F48_ICC_PUBLIC_KEY_REMAINDER    0x9F48   B   No     B3     "ICC Public Key Remainder"
     TAG_9F49_DDOL                        0x9F49   B   No     B3     "Dynamic Data Authentication Data Object List (DDOL)"
@@ -415,9 +419,14 @@ mod tests {
             (TAG_57_TRACK_2_EQUIVALENT_DATA, Secret::Track2),
             (TAG_5A_PAN, Secret::Pan),
             (TAG_5F20_CARDHOLDER_NAME, Secret::Key),
+            (TAG_90_ISSUER_PUBLIC_KEY_CERTIFICATE, Secret::No),
+            (TAG_93_SIGNED_STATIC_DATA, Secret::Signed),
             (TAG_99_PIN_DATA, Secret::Key),
             (TAG_9F1F_TRACK_1_DISCRETIONARY, Secret::Key),
             (TAG_9F20_TRACK_2_DISCRETIONARY, Secret::Key),
+            (TAG_9F2D_PIN_KEY_CERTIFICATE, Secret::Signed),
+            (TAG_9F46_ICC_PUBLIC_KEY_CERTIFICATE, Secret::Signed),
+            (TAG_9F48_ICC_PUBLIC_KEY_REMAINDER, Secret::No),
             (TAG_9F6B_TRACK_2_DATA, Secret::Track2),
             (TAG_9F02_AMOUNT_AUTHORISED, Secret::No),
         ] {

@@ -19,7 +19,7 @@ pub(super) fn write(path: &Path, began: Duration, payment: &Payment, masker: &Ma
             Happened::Exchange { command, carried } => {
                 capture.command(at, command)?;
                 let answered = carried.parts.map_or(carried.time, |parts| parts.to_card + parts.computing);
-                capture.answer(at + answered, &carried.answer)?;
+                capture.answer(at + answered, command, &carried.answer)?;
             }
             Happened::Lost { command, .. } => capture.command(at, command)?,
             Happened::Note(_) | Happened::Online { .. } | Happened::Pin { .. } => {}

@@ -52,9 +52,9 @@ fn step(moment: &Moment, masker: &Masker) -> Value {
                 "at_us": at_us,
                 "name": name(command),
                 "command": masker.command(command),
-                "answer": masker.response(&carried.answer),
+                "answer": masker.answer(command, &carried.answer),
                 "sw": answer.as_ref().map(|answer| format!("{:04X}", answer.sw.value())),
-                "objects": answer.map(|answer| objects(&answer.data)),
+                "objects": answer.map(|answer| objects(command, &answer.data)),
                 "time_us": micros(carried.time),
                 "parts_us": carried.parts.map(|parts| json!({
                     "to_card": micros(parts.to_card),
@@ -73,7 +73,7 @@ fn step(moment: &Moment, masker: &Masker) -> Value {
             "step": "online",
             "at_us": at_us,
             "merchant": request.merchant,
-            "chip_data": objects(&request.chip_data),
+            "chip_data": objects(&[], &request.chip_data),
             "arc": reply.as_ref().map(|reply| String::from_utf8_lossy(&reply.arc).into_owned()),
             "reason": reply.as_ref().map(|reply| reply.reason),
             "time_us": micros(*time),
@@ -88,8 +88,11 @@ fn name(command: &[u8]) -> String {
     CApdu::decode(command).map_or_else(|_| "no command".to_owned(), |command| decode::summarize_command(&command))
 }
 
-/// The data objects, templates opened: tag, name and value.
-fn objects(data: &[u8]) -> Vec<Value> {
+/// The data objects that answer `command`, templates opened: tag, name and value.
+fn objects(command: &[u8], data: &[u8]) -> Vec<Value> {
+    if decode::is_later_piece(command, data) {
+        return vec![];
+    }
     let objects = tlv::walk_deep(data).map_while(Result::ok).filter(|(_, object)| !object.tag.is_constructed());
     let object = |(_, object): (_, tlv::Tlv<'_>)| {
         let name = tag::info(object.tag).map(|row| row.name);

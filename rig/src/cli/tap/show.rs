@@ -124,7 +124,7 @@ impl Page<'_> {
 
     fn exchange(&mut self, at: Duration, command: &[u8], carried: &Carried) {
         self.command(at, command);
-        let hex = self.masker.response(&carried.answer);
+        let hex = self.masker.answer(command, &carried.answer);
         self.wrapped('<', &hex);
         let Ok(answer) = RApdu::decode(&carried.answer) else {
             return self.painted(Role::Bad, "    not even a status word");
@@ -142,8 +142,10 @@ impl Page<'_> {
         };
         let line = format!("    {}   {}", self.paint.paint(role, answer.sw), self.paint.paint(Role::Faint, time));
         self.line(&line);
-        self.objects(&answer.data, 4);
-        self.remember(&answer.data);
+        if !decode::is_later_piece(command, &answer.data) {
+            self.objects(&answer.data, 4);
+            self.remember(&answer.data);
+        }
     }
 
     /// Bytes in hex, in as many lines as they need.
