@@ -14,6 +14,7 @@ use crate::wire::frame::nfc_channel;
 use crate::wire::frame::reply::ReplyCode;
 use crate::wire::frame::time::CurrentTime;
 use crate::wire::frame::user::UserSetting;
+use crate::wire::frame::{fetch, heart_rate};
 use crate::wire::gatt::{AttError, Attribute, Characteristic, CharacteristicId, Gate, Handle, Property, Uuid};
 
 /// The longest attribute value (Core 5.4 vol 3 part F 3.2.9).
@@ -22,6 +23,8 @@ const MAX_VALUE_BYTES: usize = 512;
 const CCCD_NOTIFY: [u8; 2] = [1, 0];
 const CCCD_OFF: [u8; 2] = [0, 0];
 const FACTORY_RESET_VALUE: &[u8] = &[1];
+/// On H:1531.
+const RESTART: &[u8] = &[0x05];
 
 /// What a write comes to.
 enum Meaning {
@@ -180,6 +183,14 @@ impl Band {
             CharacteristicId::CURRENT_TIME => {
                 Event::SetTime(CurrentTime::decode(value).map_err(|_| AttError::InvalidLength)?)
             }
+            CharacteristicId::HEART_RATE_CONTROL => match heart_rate::Request::decode(value) {
+                Ok(heart_rate::Request::Unknown(_)) | Err(_) => return Ok(Meaning::Memory),
+                Ok(request) => Event::HeartRate(request),
+            },
+            CharacteristicId::FETCH_CONTROL => {
+                Event::Fetch(fetch::Request::decode(value).unwrap_or_else(|_| fetch::Request::Unknown(value.to_vec())))
+            }
+            CharacteristicId::FIRMWARE_CONTROL if value == RESTART => Event::Restart,
             _ => return Ok(Meaning::Memory),
         }))
     }

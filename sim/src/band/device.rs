@@ -16,6 +16,9 @@ use crate::wire::frame::time::{CurrentTime, Stamp};
 use crate::wire::frame::user::{UserSetting, Wrist};
 use crate::wire::gatt::AttError;
 
+/// The answer to a restart on H:1531.
+const RESTARTS: [u8; 3] = [0x10, 0x05, 0x01];
+
 impl Band {
     /// Forgets key, owner and settings, and the cards where the profile says so. Power lost in the middle finishes it later.
     /// `asked_by`: the setting a phone asked with, which is answered.
@@ -58,6 +61,7 @@ impl Band {
             self.close_channel(Status::Success);
         }
         self.timers.clear(Timer::PairingConfirm);
+        self.stop_measuring();
         self.state = State::Unauthenticated;
     }
 
@@ -144,6 +148,13 @@ impl Band {
         if core::mem::replace(&mut self.battery, battery) != battery {
             self.notify(self.handles.battery, battery.encode());
         }
+    }
+
+    /// As the phone asked for: answered, then off and on again.
+    pub(super) fn restart(&mut self) -> Result<(), Stop> {
+        self.notify(self.handles.firmware, RESTARTS.to_vec());
+        self.lose_power();
+        self.start()
     }
 
     /// Power comes back: both memories find out what counts, everything volatile is new.

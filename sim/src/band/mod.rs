@@ -38,7 +38,7 @@
 //! # A tour
 //!
 //! `attributes` lets bytes in and turns them into events; `session` decides, in one match over state and event; `pairing`,
-//! `channel` and `device` do what it says; `settings` and the secure element keep what must survive; `wallet` is the card
+//! `channel`, `health` and `device` do what it says; `settings` and the secure element keep what must survive; `wallet` is the card
 //! list on the display, read from the secure element alone.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -61,6 +61,7 @@ mod attributes;
 mod channel;
 mod device;
 mod fault;
+mod health;
 mod image;
 mod io;
 pub mod pairing;
@@ -124,6 +125,9 @@ struct Handles {
     nfc_channel: Option<Handle>,
     event: Option<Handle>,
     battery: Option<Handle>,
+    firmware: Option<Handle>,
+    fetch: Option<Handle>,
+    heart_rate: Option<Handle>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,6 +138,10 @@ enum Timer {
     ChannelIdle,
     /// Fires when the next fragment of a command has not come.
     FragmentStalled,
+    /// Fires when a measurement of the heart rate is done.
+    HeartRate,
+    /// Fires when the phone has not said for long that it still listens to the heart rate. Set while measurements go on and on.
+    NobodyListens,
 }
 
 impl Band {
@@ -363,6 +371,9 @@ impl Handles {
             nfc_channel: handle(CharacteristicId::NFC_CHANNEL),
             event: handle(CharacteristicId::DEVICE_EVENT),
             battery: handle(CharacteristicId::BATTERY),
+            firmware: handle(CharacteristicId::FIRMWARE_CONTROL),
+            fetch: handle(CharacteristicId::FETCH_CONTROL),
+            heart_rate: handle(CharacteristicId::HEART_RATE_MEASUREMENT),
         }
     }
 }
@@ -372,6 +383,8 @@ impl Timer {
         match self {
             Self::PairingConfirm => Event::ConfirmTimeout,
             Self::ChannelIdle | Self::FragmentStalled => Event::ChannelTimeout,
+            Self::HeartRate => Event::HeartRateMeasured,
+            Self::NobodyListens => Event::NobodyListens,
         }
     }
 }

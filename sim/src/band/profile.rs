@@ -32,6 +32,8 @@ pub struct BandProfile {
     pub chunked: Chunked,
     /// The battery as it is at first.
     pub battery: Marked<Battery>,
+    /// The heart of whoever wears it.
+    pub heart_rate: HeartRate,
     /// Where sources leave room.
     pub behaviour: Behaviour,
     /// Its attribute table.
@@ -174,6 +176,18 @@ pub struct Chunked {
     pub max_payload_bytes: Marked<u16>,
     /// The profile byte of its acks.
     pub ack_profile: Marked<u8>,
+}
+
+/// The heart of whoever wears a band, and how it is measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeartRate {
+    /// Beats per minute.
+    pub beats_per_minute: Marked<u8>,
+    /// How long one measurement takes.
+    pub measurement: Marked<Period>,
+    /// How long measurements go on when the phone does not say that it still listens.
+    pub listener_timeout: Marked<Period>,
 }
 
 /// Where sources leave room, and what this band does.

@@ -16,6 +16,7 @@ use crate::wire::frame::nfc_channel::{Fragment, Notification, Status};
 use crate::wire::frame::reply::ReplyCode;
 use crate::wire::frame::time::CurrentTime;
 use crate::wire::frame::user::UserSetting;
+use crate::wire::frame::{fetch, heart_rate};
 use crate::wire::gatt::AttError;
 
 /// Where the band stands with its phone. Authentication is of one connection: there is no way from a state with a link to
@@ -84,6 +85,11 @@ pub(super) enum Event {
     TransferJunk { chunk: u8, code: ReplyCode },
     SetUser(UserSetting),
     SetTime(CurrentTime),
+    HeartRate(heart_rate::Request),
+    HeartRateMeasured,
+    NobodyListens,
+    Fetch(fetch::Request),
+    Restart,
 }
 
 /// Why a leaf stopped.
@@ -200,6 +206,12 @@ impl Band {
             (S::Authenticated(_), E::Transfer { chunk }) => self.acknowledge(chunk, ReplyCode::Success),
             (S::Authenticated(_), E::SetUser(setting)) => self.set_user(&setting)?,
             (S::Authenticated(_), E::SetTime(time)) => self.set_time(now, &time)?,
+            (S::Authenticated(_), E::HeartRate(request)) => self.set_heart_rate(now, &request)?,
+            (S::Authenticated(_), E::Fetch(request)) => self.answer_fetch(&request),
+            (S::Authenticated(_), E::Restart) => self.restart()?,
+
+            (S::Authenticated(_), E::HeartRateMeasured) => self.tell_heart_rate(now),
+            (_, E::HeartRateMeasured | E::NobodyListens) => self.stop_measuring(),
 
             (_, _) => return Err(Stop::Refused(AttError::WriteNotPermitted)),
         }
@@ -234,6 +246,9 @@ impl Band {
                 self.acknowledge(*chunk, ReplyCode::InvalidState);
             }
             Event::TransferJunk { chunk, code } => self.acknowledge(*chunk, *code),
+            Event::Fetch(request) => {
+                self.notify_fetch(&fetch::Reply::Other { command: request.command(), code: ReplyCode::InvalidState });
+            }
             _ => {}
         }
         Refused { state: self.state.name().to_string(), event: event.name().to_string(), error }
@@ -352,6 +367,11 @@ impl Event {
             Self::TransferJunk { .. } => "malformed or unknown transfer",
             Self::SetUser(_) => "user setting",
             Self::SetTime(_) => "clock setting",
+            Self::HeartRate(_) => "heart rate control",
+            Self::HeartRateMeasured => "heart rate measured",
+            Self::NobodyListens => "heart rate timeout",
+            Self::Fetch(_) => "fetch",
+            Self::Restart => "restart",
         }
     }
 }

@@ -8,7 +8,8 @@ static STATES: LazyLock<Vec<(&'static str, Bench)>> = LazyLock::new(states);
 
 fn any_input() -> impl Strategy<Value = Input> {
     let handle = (0..=0x78u16).prop_map(Handle);
-    let first = prop::sample::select(vec![0x00u8, 0x01, 0x02, 0x03, 0x04, 0x06, 0x10, 0x1B, 0x4F, 0x82, 0x83]);
+    let first =
+        prop::sample::select(vec![0x00u8, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x10, 0x15, 0x1B, 0x4F, 0x82, 0x83]);
     let bytes = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..=24),
         prop::collection::vec(any::<u8>(), 0..=512),

@@ -27,6 +27,7 @@ mod authentication;
 mod channel;
 mod device;
 mod harmless;
+mod health;
 mod image;
 mod table;
 

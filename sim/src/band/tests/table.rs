@@ -4,7 +4,7 @@ use super::*;
 
 /// One of each event, the interesting ones in several forms.
 fn events(bench: &Bench) -> Vec<(String, Event)> {
-    use crate::wire::frame::{auth, config, reply::ReplyCode};
+    use crate::wire::frame::{auth, config, fetch, heart_rate, reply::ReplyCode};
     let random = match bench.band.state {
         State::Challenged(random) | State::PairingChallenged(random) => random,
         _ => [0; 16],
@@ -51,6 +51,11 @@ fn events(bench: &Bench) -> Vec<(String, Event)> {
         ("", Event::TransferJunk { chunk: 0xC9, code: ReplyCode::UnknownCommand }),
         (" (goal)", Event::SetUser(UserSetting::Goal(8000))),
         ("", Event::SetTime(CurrentTime::from_unix_micros(EPOCH, 4))),
+        ("", Event::HeartRate(heart_rate::Request::StillHere)),
+        ("", Event::HeartRateMeasured),
+        ("", Event::NobodyListens),
+        ("", Event::Fetch(fetch::Request::Give)),
+        ("", Event::Restart),
     ];
     events.into_iter().map(|(form, event)| (format!("{}{form}", event.name()), event)).collect()
 }

@@ -8,6 +8,8 @@ pub mod battery;
 pub mod chunked;
 pub mod config;
 pub mod event;
+pub mod fetch;
+pub mod heart_rate;
 pub mod nfc_channel;
 pub mod reply;
 pub mod time;
