@@ -42,7 +42,7 @@ pub(super) fn stage(case: &Case, setting: &run::Setting, rng: Rng, mut recorder:
     recorder.follow(profile.nfc_channel.framing());
     let bank = bank(given, &settings);
     let epoch_unix_us = given.date.value.0.as_microsecond();
-    let phone = PhoneConfig { epoch_unix_us, ..phone(given, &settings) };
+    let phone = PhoneConfig { epoch_unix_us, ..phone(given, &settings, own) };
     let timing = timing(given, &settings)?;
     let network = match &given.link.cloud_latency {
         Some(latency) => evaluate(latency, &settings)? / 2,
@@ -225,13 +225,16 @@ fn bank(given: &Given, settings: &BTreeMap<Setting, Duration>) -> BankSettings {
     bank
 }
 
-fn phone(given: &Given, settings: &BTreeMap<Setting, Duration>) -> PhoneConfig {
+fn phone(given: &Given, settings: &BTreeMap<Setting, Duration>, own: &BTreeMap<Setting, Duration>) -> PhoneConfig {
     let mut phone = PhoneConfig::default();
     phone.app_version = given.phone.app_version.as_ref().map_or(phone.app_version, |version| version.value.0);
     phone.foreground_grace = settings.get(&Setting::ForegroundGrace).copied().unwrap_or(phone.foreground_grace);
     let timeouts = &mut phone.timeouts;
     timeouts.exchange = settings.get(&Setting::ApduTimeout).copied().unwrap_or(timeouts.exchange);
     timeouts.not_ready = settings.get(&Setting::DataRetryAfter).copied().unwrap_or(timeouts.not_ready);
+    // Where nobody can wait for long, the app gives up when the band does.
+    let band_gives_up = settings.get(&Setting::PairingTimeout).filter(|_| own.contains_key(&Setting::PairingTimeout));
+    timeouts.tap = band_gives_up.copied().unwrap_or(timeouts.tap);
     phone.dialect = match given.phone.dialect {
         None => phone.dialect,
         Some(file::Dialect::Open) => Dialect::Plain,
@@ -249,4 +252,24 @@ fn timing(given: &Given, settings: &BTreeMap<Setting, Duration>) -> Result<Timin
         timing.mtu = mtu.value;
     }
     Ok(timing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_app_waits_for_a_tap_no_longer_than_a_station_that_cannot_wait() {
+        let own = BTreeMap::from([(Setting::PairingTimeout, Duration::from_secs(3))]);
+        type Settings = BTreeMap<Setting, Duration>;
+        let tap = |settings: &Settings, own: &Settings| phone(&Given::default(), settings, own).timeouts.tap;
+        assert_eq!(tap(&own, &own), Duration::from_secs(3));
+        // As the case states it, where it does.
+        assert_eq!(
+            tap(&Settings::from([(Setting::PairingTimeout, Duration::from_secs(5))]), &own),
+            Duration::from_secs(5)
+        );
+        // The protocol's own patience everywhere else.
+        assert_eq!(tap(&own, &Settings::new()), PhoneConfig::default().timeouts.tap);
+    }
 }
