@@ -23,7 +23,9 @@ const STOPPED: (Duration, usize) = (Duration::from_millis(10), 200);
 pub(super) async fn known(adapter: &Adapter, config: &Config) -> Option<Address> {
     let Target { address: Some(address), name: None, service: None } = config.band else { return None };
     let address = Address(address);
-    adapter.device_addresses().await.ok()?.contains(&address).then_some(address)
+    // bluetoothd answers for what it knows, and for nothing else.
+    adapter.device(address).ok()?.is_paired().await.ok()?;
+    Some(address)
 }
 
 /// The address of the band, once it is heard. What bluetoothd knows from earlier does not count.

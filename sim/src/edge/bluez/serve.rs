@@ -146,6 +146,8 @@ impl Serve {
                         self.end_session(edge);
                     }
                     self.advertise(edge).await?;
+                    // It has just begun.
+                    anew.reset();
                 }
                 Some((handle, event)) = self.controls.next() => self.handle_control(edge, handle, event),
                 Some((handle, number)) = self.closed.recv() => self.handle_closed(edge, handle, number),
