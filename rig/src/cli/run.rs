@@ -8,7 +8,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 
-use super::{EXIT_BAD_INPUT, EXIT_STATION, Selection, load, virtual_station};
+use super::virtual_station::{self, Way};
+use super::{EXIT_BAD_INPUT, EXIT_STATION, Selection, load};
 use crate::report::out::Paths;
 use crate::report::paint::ColorChoice;
 use crate::report::reporter::{ReportError, Reporter, Settings};
@@ -37,16 +38,16 @@ Exit codes: 0 all passed, 1 a case failed, 2 bad usage or YAML, 3 station troubl
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) selection: Selection,
-    /// Where to run: `embedded`, everything in this process under virtual time; `virtual`, real BlueZ and PC/SC in a virtual
-    /// machine; or a station file.
+    /// Where to run: `embedded`, everything in this process under virtual time; `virtual`, real BlueZ and PC/SC where this machine has
+    /// neither, on its own kernel or in a virtual machine (`virtual:host`, `virtual:qemu`: only there); or a station file.
     #[arg(long, value_name = "NAME|FILE", default_value = "embedded")]
     pub(super) station: String,
     /// The seed of all randomness: same seed, same bytes.
     #[arg(long, default_value_t = 0, value_parser = seed)]
     pub(super) seed: u64,
-    /// Cases to run at once; one per core when absent.
+    /// Cases to run at once; one per core when absent. On the station `virtual`: machines at once, up to four.
     #[arg(long, value_name = "N", value_parser = jobs)]
-    jobs: Option<NonZeroUsize>,
+    pub(super) jobs: Option<NonZeroUsize>,
     /// Run only one part of the cases: `2/4` is the second of four.
     #[arg(long, value_name = "I/N")]
     pub(super) shard: Option<Shard>,
@@ -80,7 +81,8 @@ pub(super) fn run(run: &Run) -> u8 {
         loaded.shard(shard);
     }
     // What happens inside the virtual station is captured inside.
-    let taps = run.trace && run.station != "virtual";
+    let virtual_station = Way::of(&run.station);
+    let taps = run.trace && virtual_station.is_none();
     let paths = Paths { out: run.out.clone(), junit: run.junit.clone(), events: run.events.clone(), taps };
     let root = loaded.root.display().to_string();
     let settings = Settings { color: run.selection.color.into(), root, paths };
@@ -88,8 +90,8 @@ pub(super) fn run(run: &Run) -> u8 {
         super::complain("--check-determinism needs virtual time: only the station `embedded` has it");
         return EXIT_BAD_INPUT;
     }
-    if run.station == "virtual" && !loaded.cases.is_empty() {
-        return virtual_station::run(run, &loaded, settings);
+    if let Some(way) = virtual_station.filter(|_| !loaded.cases.is_empty()) {
+        return virtual_station::run(run, way, &loaded, settings);
     }
     let station = match station(&run.station) {
         Ok(station) => station,
@@ -139,8 +141,9 @@ const fn keep(run: &Run) -> Keep {
 /// The station of this name, or of this file.
 fn station(word: &str) -> Result<Arc<dyn Station>, OpenError> {
     match word {
-        // There is nothing to run where `virtual` comes here.
-        "embedded" | "virtual" => Ok(Arc::new(Embedded::default())),
+        "embedded" => Ok(Arc::new(Embedded::default())),
+        // There is nothing to run where it comes here.
+        word if Way::of(word).is_some() => Ok(Arc::new(Embedded::default())),
         file => crate::station::file::open(Path::new(file)),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,28 +15,55 @@ use crate::report::event::{Event, Kind, Verdict};
 use crate::report::out::TAPS;
 use crate::report::reporter::{Reporter, Settings};
 use crate::scenario::file::Case;
-use crate::station::guest::{self, Machine, Task, capture};
+use crate::scenario::select::Shard;
+use crate::scenario::suite;
+use crate::station::guest::{self, Machine, Place, Task, capture};
 
 /// The station's file, in the fixtures folder.
 const FILE: &str = "stations/virtual.yaml";
 /// Between two looks for what is new.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Where the command line wants the station.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Wherever it can be.
+    Any,
+    /// In QEMU.
+    Qemu,
+    /// On this machine itself.
+    Host,
+}
+
+impl Way {
+    /// What this name of a station wants; `None` when it is another station.
+    pub(super) fn of(station: &str) -> Option<Self> {
+        match station {
+            "virtual" => Some(Self::Any),
+            "virtual:qemu" => Some(Self::Qemu),
+            "virtual:host" => Some(Self::Host),
+            _ => None,
+        }
+    }
+}
+
+/// More machines are not started at once: each takes a core and a gigabyte.
+const MOST_MACHINES: usize = 4;
+/// For fewer cases another machine is not worth the time in which it comes up.
+const CASES_PER_MACHINE: usize = 8;
+
 /// Runs the cases in the virtual station and reports them here as they end.
-pub(super) fn run(run: &Run, loaded: &Loaded, settings: Settings) -> u8 {
+pub(super) fn run(run: &Run, way: Way, loaded: &Loaded, settings: Settings) -> u8 {
     let cases = loaded.cases.as_slice();
     let began = Instant::now();
     let indices: Vec<u32> = (0..u32::try_from(cases.len()).unwrap_or(u32::MAX)).collect();
     let share = run.out.as_ref().map_or_else(|| guest::cache().join("last"), |out| out.join("station"));
     // Inside, the station is a file.
-    let inside = loaded.fixtures_root.join(FILE).display().to_string();
-    let script = match script(run, loaded) {
-        Ok(script) => script,
-        Err(words) => {
-            super::complain(&words);
-            return EXIT_STATION;
-        }
-    };
+    let inside = loaded.fixtures_root.join(FILE);
+    if !inside.is_file() {
+        super::complain(&format!("there is no {}: the virtual station has its own file there", inside.display()));
+        return EXIT_STATION;
+    }
     let mut reporter = match Reporter::open(settings, &indices) {
         Ok(reporter) => reporter,
         Err(error) => {
@@ -45,9 +73,8 @@ pub(super) fn run(run: &Run, loaded: &Loaded, settings: Settings) -> u8 {
     };
     reporter.say(&format!("{} cases, seed {}", cases.len(), run.seed));
     super::interrupt::watch(&std::sync::Arc::default());
-    let task = task(script, true, run.trace);
-    let ended = guest::start(&task, &share, &mut |words| reporter.say(words), &super::interrupt::happened)
-        .and_then(|machine| follow(machine, &share, cases, &inside, &mut reporter));
+    let ended = start(run, way, loaded, &share, &mut reporter)
+        .and_then(|guests| follow(guests, cases, &inside.display().to_string(), &mut reporter));
     let captured = if run.trace { captures(&share, run.out.as_deref()) } else { Ok(()) };
     let ended = ended.and(captured);
     let closed = reporter.close(began.elapsed());
@@ -68,6 +95,82 @@ pub(super) fn run(run: &Run, loaded: &Loaded, settings: Settings) -> u8 {
     }
 }
 
+/// How many machines share the cases. One capture is of one machine, and after the first case that does not pass no other one is to
+/// run.
+fn machines(run: &Run, cases: usize) -> usize {
+    if run.trace || run.fail_fast {
+        return 1;
+    }
+    let jobs = run.jobs.map_or_else(suite::default_jobs, NonZeroUsize::get);
+    jobs.min(MOST_MACHINES).min(cases / CASES_PER_MACHINE).max(1)
+}
+
+/// Where the station comes up by itself: on this machine where that disturbs nobody.
+fn place(way: Way, reporter: &mut Reporter) -> Result<Place, String> {
+    let obstacle = guest::obstacle();
+    match (way, obstacle) {
+        (Way::Qemu, _) => Ok(Place::Qemu),
+        (_, None) => {
+            reporter.say("the virtual station comes up on this machine itself");
+            Ok(Place::Host)
+        }
+        (Way::Any, Some(obstacle)) => {
+            reporter.say(&format!("the virtual station comes up in QEMU; not on this machine itself: {obstacle}"));
+            Ok(Place::Qemu)
+        }
+        (Way::Host, Some(obstacle)) => {
+            Err(format!("the virtual station cannot run on this machine itself: {obstacle}"))
+        }
+    }
+}
+
+/// Starts all machines, each with its part of the cases.
+fn start(run: &Run, way: Way, loaded: &Loaded, share: &Path, reporter: &mut Reporter) -> Result<Vec<Guest>, String> {
+    let place = place(way, reporter)?;
+    let machines = match place {
+        Place::Qemu => u32::try_from(machines(run, loaded.cases.len())).unwrap_or(1),
+        Place::Host => 1,
+    };
+    let whole = run.shard.unwrap_or(Shard::WHOLE);
+    let mut guests = vec![];
+    for part in 1..=machines {
+        let into = Shard { part, of: machines };
+        let share = if part == 1 { share.to_owned() } else { PathBuf::from(format!("{}-{part}", share.display())) };
+        let task = task(script(run, loaded, whole.split(into)), true, run.trace);
+        let machine = match place {
+            Place::Qemu => guest::start(&task, &share, &mut |words| reporter.say(words), &super::interrupt::happened)?,
+            Place::Host => guest::start_on_host(&task, &share)?,
+        };
+        let indices: Vec<u32> =
+            (0..u32::try_from(loaded.cases.len()).unwrap_or(0)).filter(|at| into.takes(*at)).collect();
+        guests.push(Guest {
+            machine,
+            lines: Growing::new(share.join("events.jsonl")),
+            share,
+            cases: indices,
+            next: 0,
+            events: vec![],
+            says: false,
+        });
+    }
+    Ok(guests)
+}
+
+/// A machine that runs a part of the cases.
+struct Guest {
+    machine: Machine,
+    share: PathBuf,
+    /// The cases it runs, by their places among all.
+    cases: Vec<u32>,
+    /// How many of them have ended.
+    next: usize,
+    lines: Growing,
+    /// What has happened in the one that runs.
+    events: Vec<Event>,
+    /// Whether it has begun.
+    says: bool,
+}
+
 /// Brings the captures to where they were asked for.
 fn captures(share: &Path, out: Option<&Path>) -> Result<(), String> {
     let into = out.unwrap_or(share);
@@ -86,20 +189,17 @@ fn task(script: String, band: bool, capture: bool) -> Task {
     Task { script, work, band, controllers: 2, capture }
 }
 
-/// The same selection once more, for the program inside.
-fn script(run: &Run, loaded: &Loaded) -> Result<String, String> {
-    let file = loaded.fixtures_root.join(FILE);
-    if !file.is_file() {
-        return Err(format!("there is no {}: the virtual station has its own file there", file.display()));
-    }
+/// A part of the same selection once more, for the program inside.
+fn script(run: &Run, loaded: &Loaded, part: Shard) -> String {
     let selection = &run.selection;
     let mut words: Vec<String> = selection.paths.iter().map(guest::quoted).collect();
+    words.push("--out \"$RESULTS\"".to_owned());
     let mut add = |flag: &str, value: &str| words.extend([flag.to_owned(), guest::quoted(value)]);
-    add("--station", &file.display().to_string());
-    add("--out", "/results");
+    add("--station", &loaded.fixtures_root.join(FILE).display().to_string());
     add("--color", "never");
     add("--seed", &run.seed.to_string());
     add("--fixtures", &loaded.fixtures_root.display().to_string());
+    add("--shard", &part.to_string());
     for (flag, value) in [("--tag", &selection.tag), ("--filter", &selection.filter)] {
         if let Some(value) = value {
             add(flag, value);
@@ -108,65 +208,79 @@ fn script(run: &Run, loaded: &Loaded) -> Result<String, String> {
     for var in &selection.vars {
         add("--var", var);
     }
-    if let Some(shard) = run.shard {
-        add("--shard", &shard.to_string());
-    }
     let flags = [(run.trace, "--trace"), (run.fail_fast, "--fail-fast")];
     words.extend(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| (*flag).to_owned()));
-    Ok(format!("exec \"$BANDRIG\" run {} >/results/bandrig.log 2>&1\n", words.join(" ")))
+    format!("exec \"$BANDRIG\" run {} >\"$RESULTS/bandrig.log\" 2>&1\n", words.join(" "))
 }
 
-/// Hands every case to the reports as soon as it has ended inside, until the machine is off.
-fn follow(
-    mut machine: Machine,
-    share: &Path,
-    cases: &[Case],
-    inside: &str,
-    reporter: &mut Reporter,
-) -> Result<(), String> {
-    let mut lines = Growing::new(share.join("events.jsonl"));
-    let mut events: Vec<Event> = vec![];
-    let mut next = 0;
-    let mut started = false;
-    loop {
-        let off = machine.ended()?.is_some();
+/// Hands every case to the reports as soon as it has ended inside, until all machines are off.
+fn follow(mut guests: Vec<Guest>, cases: &[Case], inside: &str, reporter: &mut Reporter) -> Result<(), String> {
+    while !guests.is_empty() {
         if super::interrupt::happened() {
-            machine.stop();
+            // Dropped, they are switched off.
             return Ok(());
         }
-        if !started && let Some(case) = cases.get(next).filter(|_| share.join("bandrig.log").exists()) {
-            reporter.started(&case.id);
-            started = true;
-        }
-        while let Some(line) = lines.next()? {
-            let event: Event =
-                serde_json::from_str(&line).map_err(|error| format!("the virtual station says nonsense: {error}"))?;
-            let ends = matches!(event.kind, Kind::CaseFinished { .. });
-            events.push(event);
-            if ends {
-                finish(std::mem::take(&mut events), inside, reporter)?;
-                next += 1;
-                if let Some(case) = cases.get(next) {
-                    reporter.started(&case.id);
-                }
+        let mut on = vec![];
+        for mut guest in guests {
+            let off = guest.machine.ended()?.is_some();
+            guest.hear(cases, inside, reporter)?;
+            if off {
+                guest.outcome()?;
+            } else {
+                on.push(guest);
             }
         }
-        if off {
-            break;
-        }
+        guests = on;
         std::thread::sleep(LOOK);
     }
-    match guest::outcome(share)? {
-        EXIT_BAD_INPUT | EXIT_STATION if next == 0 => {
-            let log = std::fs::read_to_string(share.join("bandrig.log")).unwrap_or_default();
-            Err(format!("in the virtual station:\n{}", log.trim_end()))
+    Ok(())
+}
+
+impl Guest {
+    /// What has happened in it since.
+    fn hear(&mut self, cases: &[Case], inside: &str, reporter: &mut Reporter) -> Result<(), String> {
+        if !self.says && self.share.join("bandrig.log").exists() {
+            self.says = true;
+            self.tell_next(cases, reporter);
         }
-        _ => Ok(()),
+        while let Some(line) = self.lines.next()? {
+            let mut event: Event =
+                serde_json::from_str(&line).map_err(|error| format!("the virtual station says nonsense: {error}"))?;
+            let Some(case) = self.cases.get(self.next) else {
+                return Err("the virtual station runs another case".into());
+            };
+            event.case = *case;
+            let ends = matches!(event.kind, Kind::CaseFinished { .. });
+            self.events.push(event);
+            if ends {
+                finish(*case, std::mem::take(&mut self.events), inside, reporter)?;
+                self.next += 1;
+                self.tell_next(cases, reporter);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells which case runs now.
+    fn tell_next(&self, cases: &[Case], reporter: &mut Reporter) {
+        if let Some(case) = self.cases.get(self.next).and_then(|at| cases.get(*at as usize)) {
+            reporter.started(&case.id);
+        }
+    }
+
+    /// How its part of the cases went; verdicts are the reports'.
+    fn outcome(&self) -> Result<(), String> {
+        match guest::outcome(&self.share)? {
+            EXIT_BAD_INPUT | EXIT_STATION if self.next == 0 => {
+                let log = std::fs::read_to_string(self.share.join("bandrig.log")).unwrap_or_default();
+                Err(format!("in the virtual station:\n{}", log.trim_end()))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-fn finish(mut events: Vec<Event>, inside: &str, reporter: &mut Reporter) -> Result<Verdict, String> {
-    let case = events.first().map_or(0, |event| event.case);
+fn finish(case: u32, mut events: Vec<Event>, inside: &str, reporter: &mut Reporter) -> Result<Verdict, String> {
     if let Some(Event { kind: Kind::CaseFinished { reason: Some(reason), .. }, .. }) = events.last_mut() {
         reason.repeat_with = reason.repeat_with.replacen(inside, "virtual", 1);
     }
@@ -263,7 +377,7 @@ pub(super) fn station(station: &Station) -> u8 {
     };
     let share = out.clone().unwrap_or_else(|| guest::cache().join("last"));
     let words: Vec<String> = command.iter().map(guest::quoted).collect();
-    let script = format!("{} >/results/task.out 2>&1\n", words.join(" "));
+    let script = format!("{} >\"$RESULTS/task.out\" 2>&1\n", words.join(" "));
     super::interrupt::watch(&std::sync::Arc::default());
     let task = Task { controllers: *controllers, ..task(script, !no_band, out.is_some()) };
     let ended = guest::start(&task, &share, &mut super::complain, &super::interrupt::happened)

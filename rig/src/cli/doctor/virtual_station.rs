@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::{Finding, find_program};
-use crate::station::guest;
+use crate::station::guest::{self, Place};
 
 /// All of it.
 pub(super) fn look() -> Vec<Finding> {
@@ -21,7 +21,8 @@ pub(super) fn look() -> Vec<Finding> {
         Ok((_, band)) => Finding::good("band", band.display().to_string()),
         Err(words) => Finding::missing("band", words, guest::BUILD),
     });
-    let missing = guest::missing_packages();
+    found.push(way(guest::obstacle()));
+    let missing = guest::missing_packages(Place::Qemu);
     if missing.len() > 1 {
         found.push(Finding::missing("packages", format!("{} are missing", missing.len()), install(&missing)));
     }
@@ -57,11 +58,23 @@ fn knows_kernel() -> bool {
     ask.status().is_ok_and(|status| status.success())
 }
 
+fn way(obstacle: Option<String>) -> Finding {
+    let words = match obstacle {
+        None => "on this machine itself, in namespaces of its own".to_owned(),
+        Some(obstacle) => format!("in QEMU; not on this machine itself: {obstacle}"),
+    };
+    Finding::note("way", words)
+}
+
 fn acceleration() -> Finding {
-    if Path::new("/dev/kvm").exists() {
-        return Finding::note("KVM", "/dev/kvm is there; each start tries whether it works");
-    }
-    Finding::note("KVM", "none: the station is several times slower without")
+    let words = match (Path::new("/dev/kvm").exists(), guest::kvm_hangs(&guest::cache())) {
+        (true, true) => {
+            "/dev/kvm is there, but no guest comes up under it; it is tried again when this machine has started anew"
+        }
+        (true, false) => "/dev/kvm is there; each start tries whether it works",
+        (false, _) => "none: the station is several times slower without",
+    };
+    Finding::note("KVM", words)
 }
 
 #[cfg(test)]
@@ -75,6 +88,12 @@ mod tests {
         assert_eq!(kernel(false, || true).state, State::Good);
         let missing = kernel(false, || false);
         assert_eq!((missing.state, missing.mend.as_deref()), (State::Missing, Some("apt-get update")));
+    }
+
+    #[test]
+    fn the_way_the_station_takes_is_told_with_its_reason() {
+        assert!(way(None).words.starts_with("on this machine itself"));
+        assert_eq!(way(Some("it takes root".into())).words, "in QEMU; not on this machine itself: it takes root");
     }
 
     #[test]

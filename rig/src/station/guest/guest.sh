@@ -1,20 +1,26 @@
 #!/bin/bash
 # The virtual station from inside: linked virtual controllers, D-Bus, bluetoothd, pcscd with a virtual reader, the band; then the task.
-# /results is the share with the host: `env`, `guest.sh` and `task.sh` come in by it, logs, captures and results go out.
+# It is the first program of a virtual machine, or of namespaces of its own where ON_THIS_HOST says so. The folder it lies in is the
+# share with who started it: `env`, `guest.sh` and `task.sh` come in by it, logs, captures and results go out.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
-. /results/env
-export BAND BANDRIG BAND_SOCKET=/run/bandrig/band.sock
+RESULTS=$(dirname "$0")
+. "$RESULTS/env"
+export RESULTS BAND BANDRIG BAND_SOCKET=/run/bandrig/band.sock
 
 say() {
     read -r up _ </proc/uptime
-    echo "[$up s] $*" >>/results/guest.log
+    echo "[$up s] $*" >>"$RESULTS/guest.log"
 }
+# With the first program of its namespaces everything else in them ends.
 off() {
-    echo "$1" >/results/status
+    echo "$1" >"$RESULTS/status"
+    [ -z "$ON_THIS_HOST" ] || exit 0
     sync
     echo o >/proc/sysrq-trigger
     busybox sleep 60
 }
+# Between two looks. What waits is on the same processor as what it waits for: it starts as few programs as it can.
+pause() { busybox usleep 100000; }
 # wait_for WHAT COMMAND…: until the command succeeds, at most a minute.
 wait_for() {
     what=$1
@@ -22,36 +28,46 @@ wait_for() {
     until=$((SECONDS + 60))
     while [ "$SECONDS" -lt "$until" ]; do
         "$@" >/dev/null 2>&1 && return 0
-        busybox usleep 50000
+        pause
     done
     say "no $what within a minute"
     off "no $what within a minute; see the logs beside this file"
 }
 
 say "booted"
-mkdir -p /dev/pts /dev/shm /run/bandrig /run/dbus /run/pcscd /var/lib/bluetooth
-mount -t devpts devpts /dev/pts
-mount -t tmpfs tmpfs /dev/shm
-mount -t tmpfs tmpfs /tmp
+# A machine of its own: nobody has set it up yet.
+set_up_machine() {
+    mkdir -p /dev/pts /dev/shm
+    mount -t devpts devpts /dev/pts
+    mount -t tmpfs tmpfs /dev/shm
+    mount -t tmpfs tmpfs /tmp
+    # The host's folder may lie under the one that has just been covered.
+    for folder in "$WORK" "$(dirname "$BANDRIG")"; do
+        case $folder in /tmp/*) say "$folder lies under /tmp, which the guest has to itself"; off "run it from outside /tmp" ;; esac
+    done
+    mkdir -p "/lib/modules/$(uname -r)" /var/lib/bluetooth /etc/bluetooth
+    mount --bind "$MODULES" "/lib/modules/$(uname -r)"
+    date -s "@$NOW" >/dev/null
+    hostname station
+    ip link set lo up
+}
+# What the daemons write goes to folders that end with the namespace.
+if [ -n "$ON_THIS_HOST" ]; then
+    mount -t tmpfs -o mode=755 tmpfs /run && mount -t tmpfs tmpfs /etc/bluetooth || off "failed to lay folders over this machine's"
+else
+    set_up_machine
+fi
 mount -t tmpfs -o mode=700 tmpfs /var/lib/bluetooth
-# The host's folder may lie under the one that has just been covered.
-for folder in "$WORK" "$(dirname "$BANDRIG")"; do
-    case $folder in /tmp/*) say "$folder lies under /tmp, which the guest has to itself"; off "run it from outside /tmp" ;; esac
-done
-mkdir -p "/lib/modules/$(uname -r)"
-mount --bind "$MODULES" "/lib/modules/$(uname -r)"
-date -s "@$NOW" >/dev/null
-hostname station
-ip link set lo up
-modprobe -a hci_vhci algif_skcipher algif_hash ecb cmac 2>>/results/guest.log || off "the kernel has no virtual controllers"
-dbus-daemon --system --nopidfile --fork 2>>/results/guest.log
+mkdir -p /run/bandrig /run/dbus /run/pcscd
+modprobe -a hci_vhci algif_skcipher algif_hash ecb cmac 2>>"$RESULTS/guest.log" || off "the kernel has no virtual controllers"
+dbus-daemon --system --nopidfile --fork 2>>"$RESULTS/guest.log"
 finishing=
 # What the kernel's monitor hears, as btmon writes it. Where one ends in the middle another one goes on; the host puts the parts together.
 capture() {
     part=0 enough= monitor=
     trap 'enough=yes; [ -z "$monitor" ] || kill "$monitor" 2>/dev/null' TERM
     while [ -z "$enough" ] && [ "$part" -lt 100 ]; do
-        btmon -w "/results/hci.$part.btsnoop" >/dev/null 2>>/results/btmon.log &
+        btmon -w "$RESULTS/hci.$part.btsnoop" >/dev/null 2>>"$RESULTS/btmon.log" &
         monitor=$!
         wait "$monitor"
         status=$?
@@ -66,19 +82,20 @@ if [ -n "$CAPTURE" ]; then
     capture &
     finishing=$!
 fi
-mkdir -p /etc/bluetooth
 # One ATT bearer, as a real band has: over several of them, which two bluetoothds would open, fragments overtake each other.
 printf '[General]\nDeviceID=false\n[GATT]\nChannels=1\n[Policy]\nAutoEnable=true\n' >/etc/bluetooth/main.conf
 for daemon in /usr/libexec/bluetooth/bluetoothd /usr/lib/bluetooth/bluetoothd /usr/sbin/bluetoothd; do
     [ ! -x "$daemon" ] || break
 done
-"$daemon" -n -E >/results/bluetoothd.log 2>&1 &
+"$daemon" -n -E >"$RESULTS/bluetoothd.log" 2>&1 &
 echo $! >/run/bandrig/bluetoothd.pid
 pcscd_flags=
 pcscd --help 2>&1 | grep -q -- --disable-polkit && pcscd_flags=--disable-polkit
-pcscd --foreground $pcscd_flags >/results/pcscd.log 2>&1 &
+pcscd --foreground $pcscd_flags >"$RESULTS/pcscd.log" 2>&1 &
 has_adapters() {
-    for adapter in $(seq 0 $((CONTROLLERS - 1))); do
+    # The kernel has them before bluetoothd does.
+    [ -e "/sys/class/bluetooth/hci$((CONTROLLERS - 1))" ] || return 1
+    for ((adapter = CONTROLLERS - 1; adapter >= 0; adapter--)); do
         dbus-send --system --print-reply --dest=org.bluez "/org/bluez/hci$adapter" \
             org.freedesktop.DBus.Properties.Get string:org.bluez.Adapter1 string:Address || return 1
     done
@@ -86,12 +103,12 @@ has_adapters() {
 # The kernel gives a controller ten seconds for its first answer and does not ask again: on a busy machine it may need another start.
 start_controllers() {
     [ -z "$controllers" ] || { kill "$controllers"; wait "$controllers"; }
-    btvirt "-l$CONTROLLERS" >>/results/btvirt.log 2>&1 &
+    btvirt "-l$CONTROLLERS" >>"$RESULTS/btvirt.log" 2>&1 &
     controllers=$!
     until=$((SECONDS + 15))
     while [ "$SECONDS" -lt "$until" ]; do
         has_adapters >/dev/null 2>&1 && return 0
-        busybox usleep 50000
+        pause
     done
     say "the virtual controllers do not come up"
     return 1
@@ -101,19 +118,20 @@ start_controllers || start_controllers || start_controllers || off "no virtual c
 say "bluetoothd is up"
 if [ -n "$BAND" ]; then
     cd "$WORK" || off "no folder $WORK"
-    "$BAND" --ble hci1 --vpcd --control "$BAND_SOCKET" --log "$BAND_LOG" >/results/band.out 2>/results/band.log &
+    "$BAND" --ble hci1 --vpcd --control "$BAND_SOCKET" --log "$BAND_LOG" >"$RESULTS/band.out" 2>"$RESULTS/band.log" &
     finishing="$! $finishing"
-    wait_for "band" grep -q '^ready' /results/band.out
+    is_ready() { while read -r line; do [[ $line != ready* ]] || return 0; done <"$RESULTS/band.out"; return 1; }
+    wait_for "band" is_ready
     say "the band is up"
 fi
 cd "$WORK" || off "no folder $WORK"
-bash /results/task.sh
+bash "$RESULTS/task.sh"
 status=$?
 say "the task ended with $status"
 # What these still have to say, the capture above all, is on the share before the power goes.
-(busybox sleep 10; off "$status") &
 if [ -n "$finishing" ]; then
     kill $finishing 2>/dev/null
+    (busybox sleep 10; kill -9 $finishing; busybox sleep 5; off "$status") 2>/dev/null &
     wait $finishing 2>/dev/null
 fi
 off "$status"

@@ -1,28 +1,39 @@
-//! QEMU, and the care that it is gone when we are: after the task, after Ctrl-C, and after a crash.
+//! QEMU, or namespaces on this machine, and the care that they are gone when we are: after the task, after Ctrl-C, and after a crash.
 
 use std::fmt;
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::host;
 use super::kernel::Kernel;
 
 /// How long a machine under KVM may take to come up and go off again. It takes a second where KVM works, and for ever where it
 /// only seems to.
 const PROBE_WITHIN: Duration = Duration::from_secs(8);
+const QEMU: &str = "qemu-system-x86_64";
+/// The file that remembers under which start of this machine KVM did not work.
+const KVM_HANGS: &str = "kvm-hangs";
 /// Between two looks at a child.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A shell that starts QEMU and ends it as soon as nobody holds the other end of its input any more: a process that is killed
-/// closes what it held.
+/// A shell that starts a machine and ends it as soon as nobody holds the other end of its input any more: a process that is killed
+/// closes what it held. Then it does what is to be done AFTERWARDS.
 const GUARD: &str = r#"exec 3<&0
 "$@" </dev/null &
 machine=$!
 (cat <&3 >/dev/null; kill -9 $machine 2>/dev/null) &
 exec 3<&-
-wait $machine"#;
+wait $machine
+status=$?
+$AFTERWARDS
+exit $status"#;
+
+/// What starts a program as the first one of its own namespaces: what it mounts is seen by nobody else, and when it ends, so does
+/// whatever it has started.
+const NAMESPACES: [&str; 6] = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"];
 
 /// What makes the guest's instructions run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,23 +67,37 @@ impl Machine {
     /// # Errors
     /// When QEMU cannot be started.
     pub fn start(kernel: &Kernel, share: &Path, accelerator: Accelerator) -> Result<Self, String> {
-        let words = words_over(kernel, accelerator, share)?;
-        let log =
-            fs::File::create(share.join("qemu.log")).map_err(|error| format!("failed to write a log: {error}"))?;
-        Self::guarded(&words, Stdio::from(log))
+        let log = log(share, "qemu.log")?;
+        Self::guarded(&words_over(kernel, accelerator, share)?, log, "")
     }
 
-    fn guarded(words: &[String], log: Stdio) -> Result<Self, String> {
+    /// Starts the guest's script in namespaces on this machine; `unload`: the module of the virtual controllers goes when it ends.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn on_host(share: &Path, unload: bool) -> Result<Self, String> {
+        let script = absolute(share)?.join("guest.sh");
+        let words: Vec<String> = NAMESPACES
+            .map(str::to_owned)
+            .into_iter()
+            .chain(["bash".to_owned(), script.display().to_string()])
+            .collect();
+        let log = log(share, super::CONSOLE)?;
+        Self::guarded(&words, log, if unload { host::UNLOAD } else { "" })
+    }
+
+    fn guarded(words: &[String], log: Stdio, afterwards: &str) -> Result<Self, String> {
         let mut guard = Command::new("sh")
-            .args(["-c", GUARD, "guard", "qemu-system-x86_64"])
+            .args(["-c", GUARD, "guard"])
             .args(words)
+            .env("AFTERWARDS", afterwards)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(log)
             // Ctrl-C is ours to act on.
             .process_group(0)
             .spawn()
-            .map_err(|error| format!("failed to start QEMU: {error}"))?;
+            .map_err(|error| format!("failed to start a shell: {error}"))?;
         let hold = guard.stdin.take();
         Ok(Self { guard, hold })
     }
@@ -82,7 +107,7 @@ impl Machine {
     /// # Errors
     /// When that cannot be known.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>, String> {
-        self.guard.try_wait().map_err(|error| format!("failed to look after QEMU: {error}"))
+        self.guard.try_wait().map_err(|error| format!("failed to look after the machine: {error}"))
     }
 
     /// Waits until it is off, at most so long.
@@ -114,26 +139,44 @@ impl Drop for Machine {
     }
 }
 
-/// With this machine's files under it and `share` beside it.
+fn log(share: &Path, name: &str) -> Result<Stdio, String> {
+    let log = fs::File::create(share.join(name)).map_err(|error| format!("failed to write a log: {error}"))?;
+    Ok(Stdio::from(log))
+}
+
+fn absolute(share: &Path) -> Result<PathBuf, String> {
+    share.canonicalize().map_err(|error| format!("failed to find {}: {error}", share.display()))
+}
+
+/// QEMU's words, its name the first: with this machine's files under it and `share` beside it.
 pub(super) fn words_over(kernel: &Kernel, accelerator: Accelerator, share: &Path) -> Result<Vec<String>, String> {
     let mut words = words(kernel, accelerator);
-    let share = share.canonicalize().map_err(|error| format!("failed to find {}: {error}", share.display()))?;
+    let share = absolute(share)?;
     let shared = |path: &str, tag: &str, more: &str| {
         format!("local,path={},mount_tag={tag},security_model=none,multidevs=remap{more}", path.replace(',', ",,"))
     };
     words.extend(["-virtfs".to_owned(), shared("/", "host", ",readonly=on")]);
     words.extend(["-virtfs".to_owned(), shared(&share.display().to_string(), "results", "")]);
-    words.extend(["-serial".to_owned(), format!("file:{}", share.join("console.log").display())]);
-    words.extend(["-append".to_owned(), "console=ttyS0 quiet panic=-1".to_owned()]);
+    words.extend(["-serial".to_owned(), format!("file:{}", share.join(super::CONSOLE).display())]);
+    words.extend(["-append".to_owned(), format!("console=ttyS0 {}", kernel_words(accelerator))]);
     Ok(words)
 }
 
+/// What the kernel is told. Nobody attacks it, and under TCG what it does against attacks of its own users takes a third of its time.
+const fn kernel_words(accelerator: Accelerator) -> &'static str {
+    match accelerator {
+        Accelerator::Kvm => "quiet panic=-1",
+        Accelerator::Tcg => "quiet panic=-1 mitigations=off nokaslr",
+    }
+}
+
 fn words(kernel: &Kernel, accelerator: Accelerator) -> Vec<String> {
-    let accel = match accelerator {
-        Accelerator::Kvm => "kvm",
-        Accelerator::Tcg => "tcg,thread=multi",
+    // Under TCG a processor with wider registers is a slower one, and so are two: what runs in the guest mostly waits for each other.
+    let (accel, cpu, processors) = match accelerator {
+        Accelerator::Kvm => ("kvm", "max", "2"),
+        Accelerator::Tcg => ("tcg", "Westmere", "1"),
     };
-    ["-machine", "q35", "-accel", accel, "-cpu", "max", "-smp", "2", "-m", "1G"]
+    [QEMU, "-machine", "q35", "-accel", accel, "-cpu", cpu, "-smp", processors, "-m", "1G"]
         .into_iter()
         .chain(["-display", "none", "-nodefaults", "-no-reboot"])
         .map(str::to_owned)
@@ -142,18 +185,36 @@ fn words(kernel: &Kernel, accelerator: Accelerator) -> Vec<String> {
         .collect()
 }
 
-/// KVM where a machine under it comes up and goes off in time; a `/dev/kvm` that opens and then hangs its guest is real.
+/// KVM where a machine under it comes up and goes off in time; a `/dev/kvm` that opens and then hangs its guest is real, and is
+/// remembered in the cache until this machine starts anew.
 #[must_use]
-pub fn accelerator(kernel: &Kernel) -> Accelerator {
-    if fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
+pub fn accelerator(kernel: &Kernel, cache: &Path) -> Accelerator {
+    if fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() || kvm_hangs(cache) {
         return Accelerator::Tcg;
     }
     let mut words = words(kernel, Accelerator::Kvm);
-    words.extend(["-append".to_owned(), "bandrig.probe quiet panic=-1".to_owned()]);
-    let works = Machine::guarded(&words, Stdio::null())
+    words.extend(["-append".to_owned(), format!("bandrig.probe {}", kernel_words(Accelerator::Kvm))]);
+    let works = Machine::guarded(&words, Stdio::null(), "")
         .and_then(|mut machine| machine.wait(PROBE_WITHIN))
         .is_ok_and(|ended| ended.is_some_and(|status| status.success()));
-    if works { Accelerator::Kvm } else { Accelerator::Tcg }
+    if works {
+        return Accelerator::Kvm;
+    }
+    // Where it cannot be remembered it is tried again.
+    let _ = fs::write(cache.join(KVM_HANGS), this_start());
+    Accelerator::Tcg
+}
+
+/// Whether KVM was tried since this machine started, and no guest came up under it.
+#[must_use]
+pub fn kvm_hangs(cache: &Path) -> bool {
+    let remembered = fs::read_to_string(cache.join(KVM_HANGS)).unwrap_or_default();
+    !remembered.is_empty() && remembered == this_start()
+}
+
+/// The kernel's name for the time since this machine was started.
+fn this_start() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -179,6 +240,16 @@ mod tests {
         // What the kernel does to a process that is killed.
         machine.hold = None;
         assert!(machine.wait(Duration::from_secs(20)).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_kvm_that_hangs_is_remembered_until_this_machine_starts_anew() {
+        let cache = tempfile::tempdir().unwrap();
+        assert!(!kvm_hangs(cache.path()));
+        fs::write(cache.path().join(KVM_HANGS), this_start()).unwrap();
+        assert!(kvm_hangs(cache.path()));
+        fs::write(cache.path().join(KVM_HANGS), "of another start").unwrap();
+        assert!(!kvm_hangs(cache.path()));
     }
 
     #[test]

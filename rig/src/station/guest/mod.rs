@@ -2,15 +2,18 @@
 //!
 //! A stock Debian kernel boots in QEMU over this machine's own files, read-only, with two linked virtual controllers, the real
 //! bluetoothd and the real pcscd. In it `band` serves on one controller and lies in the virtual reader, and `bandrig` itself runs
-//! the scenarios from the other one. What happens there comes out through a shared folder while it happens.
+//! the scenarios from the other one. What happens there comes out through a shared folder while it happens. Where this machine's own
+//! kernel has virtual controllers and nobody else wants them, all of it runs in namespaces on this machine itself.
 //!
 //! ```text
+//! host      whether it can run on this machine itself
 //! kernel    the kernel and what it needs before it sees this machine's files, cached
-//! machine   QEMU: with KVM where that works, and gone when we are
+//! machine   QEMU: with KVM where that works, or namespaces; gone when we are
 //! init.sh, guest.sh    what runs inside
 //! ```
 
 pub mod capture;
+mod host;
 mod kernel;
 mod machine;
 pub mod standing;
@@ -19,23 +22,29 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub use host::obstacle;
 pub use kernel::{Kernel, PACKAGE as KERNEL_PACKAGE, cache, prepare};
-pub use machine::{Accelerator, Machine, accelerator};
+pub use machine::{Accelerator, Machine, accelerator, kvm_hangs};
 
-/// Programs that the station needs on this machine, and the Debian packages that have them.
+/// Programs that the station needs on this machine, and the Debian packages that have them; first those for QEMU alone.
 pub const PROGRAMS: [(&str, &str); 9] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
-    ("busybox", "busybox-static"),
     ("cpio", "cpio"),
-    ("depmod", "kmod"),
     ("dpkg", "dpkg"),
+    ("depmod", "kmod"),
+    ("busybox", "busybox-static"),
     ("btvirt", "bluez-test-tools"),
     ("bluetoothctl", "bluez"),
     ("dbus-daemon", "dbus"),
     ("pcscd", "pcscd"),
 ];
+/// How many of [`PROGRAMS`] are for QEMU alone.
+const FOR_QEMU: usize = 3;
 /// The driver of the virtual reader, and its package.
 pub const VPCD: (&str, &str) = ("/usr/lib/pcsc/drivers/serial/libifdvpcd.so", "vsmartcard-vpcd");
+
+/// What the guest says before it has a log.
+const CONSOLE: &str = "console.log";
 
 /// How to build the two programs that run inside.
 pub const BUILD: &str = "cargo build --release --features bluez,pcsc";
@@ -44,6 +53,15 @@ pub const BUILD: &str = "cargo build --release --features bluez,pcsc";
 const BOOTED_WITHIN: Duration = Duration::from_secs(60);
 /// Between two looks for the guest's first word.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Where the station comes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a virtual machine.
+    Qemu,
+    /// In namespaces on this machine, whose kernel has the virtual controllers.
+    Host,
+}
 
 /// What is to be done inside.
 #[derive(Clone, Debug)]
@@ -62,9 +80,13 @@ pub struct Task {
 
 /// Packages that are missing for the station, by the names Debian gives them.
 #[must_use]
-pub fn missing_packages() -> Vec<&'static str> {
-    let mut missing: Vec<_> =
-        PROGRAMS.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
+pub fn missing_packages(place: Place) -> Vec<&'static str> {
+    let needed = match place {
+        Place::Qemu => 0,
+        Place::Host => FOR_QEMU,
+    };
+    let programs = PROGRAMS.iter().skip(needed);
+    let mut missing: Vec<_> = programs.filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
     if !Path::new(VPCD.0).exists() {
         missing.push(VPCD.1);
     }
@@ -95,8 +117,8 @@ pub fn programs() -> Result<(PathBuf, PathBuf), String> {
     Ok((own, band))
 }
 
-/// Starts the station for a task; logs and results go to `share`. Answers once the machine has come up, or early when
-/// `interrupted` says so.
+/// Starts the station for a task in a virtual machine; logs and results go to `share`. Answers once the machine has come up, or early
+/// when `interrupted` says so.
 ///
 /// # Errors
 /// What is missing, and what to do about it.
@@ -106,8 +128,18 @@ pub fn start(
     say: &mut dyn FnMut(&str),
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Machine, String> {
-    let kernel = lay(task, share, say)?;
+    let kernel = lay_for_qemu(task, share, say)?;
     boot(&kernel, share, say, interrupted, |accelerator| Machine::start(&kernel, share, accelerator))
+}
+
+/// The same on this machine itself, where [`obstacle`] names none.
+///
+/// # Errors
+/// As [`start`]; the kernel's own virtual controllers may be there and not work.
+pub fn start_on_host(task: &Task, share: &Path) -> Result<Machine, String> {
+    lay(task, share, Place::Host, &[("ON_THIS_HOST", "yes".to_owned())])?;
+    let unload = host::load()?;
+    Machine::on_host(share, unload)
 }
 
 /// Something that was started and can be ended.
@@ -128,9 +160,16 @@ impl Running for Machine {
     }
 }
 
-/// Lays out what the guest will find in `share`.
-fn lay(task: &Task, share: &Path, say: &mut dyn FnMut(&str)) -> Result<Kernel, String> {
-    let missing = missing_packages();
+/// Lays out what the guest will find in `share`, and its kernel.
+fn lay_for_qemu(task: &Task, share: &Path, say: &mut dyn FnMut(&str)) -> Result<Kernel, String> {
+    let kernel = prepare(&cache(), say)?;
+    lay(task, share, Place::Qemu, &[("MODULES", quoted(&kernel.modules)), ("ON_THIS_HOST", String::new())])?;
+    Ok(kernel)
+}
+
+/// Lays out what the guest will find in `share`, with `more` in its environment.
+fn lay(task: &Task, share: &Path, place: Place, more: &[(&str, String)]) -> Result<(), String> {
+    let missing = missing_packages(place);
     if !missing.is_empty() {
         return Err(format!(
             "the virtual station needs what is not installed; run `apt-get install --no-install-recommends {}`",
@@ -138,7 +177,6 @@ fn lay(task: &Task, share: &Path, say: &mut dyn FnMut(&str)) -> Result<Kernel, S
         ));
     }
     let (bandrig, band) = programs()?;
-    let kernel = prepare(&cache(), say)?;
     let failed = |error: std::io::Error| format!("failed to write to {}: {error}", share.display());
     fs::create_dir_all(share).map_err(failed)?;
     capture::clear(share);
@@ -147,7 +185,6 @@ fn lay(task: &Task, share: &Path, say: &mut dyn FnMut(&str)) -> Result<Kernel, S
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
     let env = [
-        ("MODULES", quoted(&kernel.modules)),
         ("NOW", now.to_string()),
         ("WORK", quoted(&task.work)),
         ("BANDRIG", quoted(&bandrig)),
@@ -156,11 +193,11 @@ fn lay(task: &Task, share: &Path, say: &mut dyn FnMut(&str)) -> Result<Kernel, S
         ("CONTROLLERS", task.controllers.to_string()),
         ("CAPTURE", if task.capture { "yes" } else { "" }.to_owned()),
     ];
-    let env: String = env.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let env: String = env.iter().chain(more).map(|(name, value)| format!("{name}={value}\n")).collect();
     fs::write(share.join("env"), env).map_err(failed)?;
     fs::write(share.join("guest.sh"), include_str!("guest.sh")).map_err(failed)?;
     fs::write(share.join("task.sh"), &task.script).map_err(failed)?;
-    Ok(kernel)
+    Ok(())
 }
 
 /// Starts machines until one comes up. One that does not is seen now and then, most of all under a KVM that works by half: another one is
@@ -172,7 +209,7 @@ fn boot<M: Running>(
     interrupted: &dyn Fn() -> bool,
     start: impl Fn(Accelerator) -> Result<M, String>,
 ) -> Result<M, String> {
-    let starts = [accelerator(kernel), Accelerator::Tcg, Accelerator::Tcg];
+    let starts = [accelerator(kernel, &cache()), Accelerator::Tcg, Accelerator::Tcg];
     for accelerator in starts {
         say(&format!("the virtual station boots ({accelerator})"));
         let mut machine = start(accelerator)?;
@@ -198,7 +235,7 @@ pub fn outcome(share: &Path) -> Result<u8, String> {
     let status = fs::read_to_string(share.join("status")).unwrap_or_default();
     match status.trim() {
         "" => {
-            let console = fs::read_to_string(share.join("console.log")).unwrap_or_default();
+            let console = fs::read_to_string(share.join(CONSOLE)).unwrap_or_default();
             let lines: Vec<&str> = console.lines().rev().take(5).collect();
             let tail: Vec<&str> = lines.into_iter().rev().collect();
             Err(format!("the virtual station ended early; its console says last:\n{}", tail.join("\n")))
@@ -226,7 +263,7 @@ mod tests {
     #[test]
     fn an_end_without_a_status_shows_the_console() {
         let share = tempfile::tempdir().unwrap();
-        fs::write(share.path().join("console.log"), "one\nguest: failed to mount the results\n").unwrap();
+        fs::write(share.path().join(CONSOLE), "one\nguest: failed to mount the results\n").unwrap();
         assert!(outcome(share.path()).unwrap_err().ends_with("guest: failed to mount the results"));
         fs::write(share.path().join("status"), "3\n").unwrap();
         assert_eq!(outcome(share.path()), Ok(3));

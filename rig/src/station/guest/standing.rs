@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::kernel::{Kernel, cache};
 use super::machine::{Accelerator, words_over};
-use super::{LOOK, Running, Task, boot, lay, outcome};
+use super::{LOOK, Running, Task, boot, lay_for_qemu, outcome};
 
 /// How long the guest may take from its first word until everything is up.
 const READY_WITHIN: Duration = Duration::from_secs(120);
@@ -80,7 +80,7 @@ pub fn up(
 ) -> Result<(), String> {
     let task =
         Task { script: include_str!("standing.sh").to_owned(), work, band: true, controllers: 2, capture: false };
-    let kernel = lay(&task, folder, say)?;
+    let kernel = lay_for_qemu(&task, folder, say)?;
     let mut machine =
         boot(&kernel, folder, say, interrupted, |accelerator| Standing::start(&kernel, folder, accelerator))?;
     let until = Instant::now() + READY_WITHIN;
@@ -214,7 +214,8 @@ impl Standing {
         let log =
             fs::File::create(folder.join("qemu.log")).map_err(|error| format!("failed to write a log: {error}"))?;
         // It answers once the machine runs in the background.
-        let started = Command::new("qemu-system-x86_64")
+        let [qemu, words @ ..] = words.as_slice() else { return Err("QEMU has no name".into()) };
+        let started = Command::new(qemu)
             .args(words)
             .current_dir(folder)
             .stdin(Stdio::null())

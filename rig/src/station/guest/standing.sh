@@ -1,15 +1,15 @@
-# What the virtual station does while it is up: a shell on its second serial line, and whatever is put into /results/ask.
+# What the virtual station does while it is up: a shell on its second serial line, and whatever is put into ask/ of its share.
 # NAME.sh is run; NAME.out is what it says, NAME.status how it ended; NAME.kill ends it; `off` ends everything.
-mkdir -p /results/ask
+mkdir -p "$RESULTS/ask"
 while :; do
     # A session of its own, for which the line is the terminal.
     setsid -c env TERM=linux bash -i </dev/ttyS1 >/dev/ttyS1 2>&1
     printf '\033]bandrig;bye\a' >/dev/ttyS1
     busybox sleep 0.2
 done &
-touch /results/ready
-until [ -e /results/ask/off ]; do
-    for ask in /results/ask/*.sh; do
+touch "$RESULTS/ready"
+until [ -e "$RESULTS/ask/off" ]; do
+    for ask in "$RESULTS"/ask/*.sh; do
         [ -e "$ask" ] || continue
         name=${ask%.sh}
         mv "$ask" "$name.run"
@@ -21,7 +21,7 @@ until [ -e /results/ask/off ]; do
             mv "$name.ended" "$name.status"
         ) &
     done
-    for ask in /results/ask/*.kill; do
+    for ask in "$RESULTS"/ask/*.kill; do
         [ -e "$ask" ] || continue
         rm "$ask"
         read -r pid <"${ask%.kill}.pid" && kill -- "-$pid"
