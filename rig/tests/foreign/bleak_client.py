@@ -91,6 +91,7 @@ async def talk(checks, client):
     checks.check("the right one is taken, by requests as well", taken == b"\x10\x03\x01", taken)
     steps = bytes(await client.read_gatt_char(band.STEPS))
     checks.check("steps are read after authentication", len(steps) == 13, steps)
+    await wear(checks, client)
 
     nfc = Listener()
     await client.start_notify(band.NFC, nfc)
@@ -104,6 +105,53 @@ async def talk(checks, client):
     await client.write_gatt_char(band.NFC, band.CLOSE, response=False)
     closed = await nfc.next()
     checks.check("the NFC channel is closed", closed == band.CLOSED, closed)
+
+
+async def listen(client, characteristic):
+    listener = Listener()
+    await client.start_notify(characteristic, listener)
+    return listener
+
+
+async def wear(checks, client):
+    """What hobby clients do with a band all day, each in its own dialect."""
+    # No time zone, and a day of the week that counts Monday as 0.
+    now = bytes([0xE8, 0x07, 2, 29, 12, 30, 0])
+    await client.write_gatt_char(band.TIME, now + bytes([3, 0, 0, 0]), response=True)
+    clock = bytes(await client.read_gatt_char(band.TIME))
+    checks.check("the clock is set", clock[:6] == now[:6] and clock[6] < 30, clock)
+
+    await client.write_gatt_char(band.ALERT, b"\x05\x01Title\x00Text\x00", response=True)
+    await client.write_gatt_char(band.PERSON, bytes([0x10, 0, 0, 0x40, 0x1F, 0, 0]), response=True)
+    checks.check("an alert and a goal are taken", True)
+    config = await listen(client, band.CONFIG)
+    for request, reply in [
+        (b"\x06\x17\x00en_US", "10 06 17 00 01"),
+        (b"\x06\x06\x00\x01", "10 06 06 00 01"),
+        (b"\x06\x21\x00\x011234\x00", "10 06 21 00 01"),
+    ]:
+        await client.write_gatt_char(band.CONFIG, request, response=False)
+        got = await config.next()
+        checks.check(f"the setting {request[1]:02x} is taken", got == bytes.fromhex(reply), got)
+    chunked = await listen(client, band.CHUNKED)
+    for chunk in (b"\x00\x03\x00" + bytes(17), b"\x00\x83\x01song\x00"):
+        await client.write_gatt_char(band.CHUNKED, chunk, response=False)
+    got = await chunked.next()
+    checks.check("a song in two chunks is taken", got == bytes.fromhex("10 00 83 01 01"), got)
+
+    heart = await listen(client, band.HEART_RATE)
+    for request in (b"\x15\x01\x00", b"\x15\x02\x00", b"\x15\x02\x01"):
+        await client.write_gatt_char(band.HEART_RATE_CONTROL, request, response=True)
+    rate = await heart.next()
+    checks.check("the heart rate is measured once", len(rate) == 2 and rate[0] == 0 and rate[1] > 0, rate)
+    fetch = await listen(client, band.FETCH)
+    await listen(client, band.RECORDS)
+    await client.write_gatt_char(band.FETCH, b"\x01\x01" + now[:6] + b"\x00\x17", response=False)
+    got = await fetch.next()
+    checks.check("the band has recorded nothing", got[:7] == bytes.fromhex("10 01 01 00 00 00 00") and len(got) == 15, got)
+    await client.write_gatt_char(band.FETCH, b"\x02", response=False)
+    got = await fetch.next()
+    checks.check("which is the end of it", got == bytes.fromhex("10 02 04"), got)
 
 
 async def main(adapter="hci0", address="00:AA:01:01:00:01"):
