@@ -27,6 +27,29 @@ station() { "$bandrig" station "$1" virtual "${@:2}"; }
 piped() { printf 'echo one\nhostname\nexit 5\n' | "$bandrig" station shell virtual; }
 typed() { /usr/bin/python3 rig/tests/foreign/terminal.py "$bandrig" station shell virtual; }
 process() { sed -n 1p "$folder/qemu.pid"; }
+# wait_for COMMAND…: until it succeeds, at most a minute.
+wait_for() {
+    local until=$((SECONDS + 60))
+    until "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$until" ] || return 1
+        sleep 0.1
+    done
+}
+sleeps() { station shell -- pgrep -f '[s]leep 4242'; }
+sleeps_no_more() { sleeps; [ $? -eq 1 ]; }
+interrupted() {
+    "$bandrig" station shell virtual -- sleep 4242 &
+    wait_for sleeps || echo 'it does not begin'
+    kill -INT $!
+    wait $!
+}
+# Killed, but not yet gone or not yet waited for, it has a number and no command.
+is_gone() { [ -z "$(tr -d '\0' <"/proc/$1/cmdline")" ]; }
+killed() {
+    local machine
+    machine=$(process)
+    kill -9 "$machine" && wait_for is_gone "$machine"
+}
 
 station down >/dev/null 2>&1
 try 'no shell where nothing is up' 3 'the virtual station is not up' station shell -- true
@@ -35,13 +58,8 @@ folder=$(sed -n 's/^its logs are in //p' "$work/said")
 try 'up once more' 0 'is up already' station up
 try 'one command' 0 'Powered: yes' station shell -- bluetoothctl show 00:AA:01:01:00:01
 try 'its exit code' 7 'seven' station shell -- sh -c 'echo seven; exit 7'
-try 'Ctrl-C' 130 'interrupted' timeout --preserve-status -s INT 3 "$bandrig" station shell virtual -- sleep 4242
-try 'what it ends' 0 'gone' station shell -- sh -c '
-    for look in $(seq 100); do
-        pgrep -f "[s]leep 4242" >/dev/null || { echo gone; exit 0; }
-        busybox usleep 100000
-    done
-    exit 1'
+try 'Ctrl-C' 130 'interrupted' interrupted
+try 'what it ends' 0 '' wait_for sleeps_no_more
 try 'its folder' 0 "$PWD" station shell -- pwd
 try 'the band' 0 '"answer":"seen"' station shell -- /usr/bin/python3 -c '
 import os, socket
@@ -57,7 +75,7 @@ try 'down once more' 0 'the virtual station is not up' station down
 [ ! -e "$folder" ] || { printf 'WRONG %s is left\n' "$folder"; failures=$((failures + 1)); }
 
 try 'up again' 0 'is up' station up
-kill -9 "$(process)"
+try 'a crash' 0 '' killed
 try 'a crash is found' 3 'has ended by itself' station shell -- true
 try 'and cleaned up' 0 'had ended by itself' station down
 if pgrep -f "path=$folder," >/dev/null || [ -e "$folder" ]; then

@@ -22,7 +22,8 @@ until [ -e "$RESULTS/ask/off" ]; do
         ) &
     done
     for ask in "$RESULTS"/ask/*.kill; do
-        [ -e "$ask" ] || continue
+        # What has only just begun has no number yet: the next look finds it.
+        [ -s "${ask%.kill}.pid" ] || continue
         rm "$ask"
         read -r pid <"${ask%.kill}.pid" && kill -- "-$pid"
     done 2>/dev/null
