@@ -3,6 +3,8 @@
 
 passed=0 failed=0 skipped=0
 problems=()
+# The logs of the failed steps.
+failures=()
 logs=${CARGO_TARGET_DIR:-target}/step-logs
 mkdir -p "$logs"
 
@@ -29,6 +31,7 @@ step() {
         return 0
     fi
     printf -- '--- %s\n' "${problems[-1]}"
+    failures+=("$log")
     return 1
 }
 
@@ -62,8 +65,14 @@ as_root() {
     fi
 }
 
-# finish: what needs a look, then the line for log readers. Fails when a step failed.
+# finish: what needs a look, then the line for log readers. Fails when a step failed. Who sees only the end of the output sees how each
+# failed step ended.
 finish() {
+    local log
+    for log in "${failures[@]}"; do
+        printf '\n=== the end of %s\n' "$log"
+        tail -n 25 "$log"
+    done
     printf '\n'
     if [ "${#problems[@]}" -ne 0 ]; then
         printf '%s\n' "${problems[@]}"
