@@ -31,7 +31,7 @@ pub(super) fn receipt(transaction: &mut Transaction, end: End) -> Receipt {
         online: transaction.asked_online,
         merchant: transaction.config.merchant.name.clone(),
         terminal_id: transaction.config.merchant.terminal_id.clone(),
-        amount: transaction.amount().to_string(),
+        amount: transaction.asked_amount(),
         local_time: transaction.clock.to_string(),
         aid,
         label,

@@ -15,6 +15,7 @@ use super::config::TerminalConfig;
 use super::io::{Cvm, Note, Outcome, Purchase, Step};
 use super::tvr::Tvr;
 use crate::cloud::api::Authorisation;
+use crate::money::{Currency, Money};
 
 /// What a step decides: what comes next, or that this is the end of the application.
 pub(super) type Decision<T> = Result<T, Stop>;
@@ -287,8 +288,17 @@ impl Transaction {
         }
     }
 
-    /// The amount with its currency.
-    pub(super) fn amount(&self) -> crate::money::Money {
+    /// The amount as it was asked for, maybe in a currency that this terminal does not take.
+    pub(super) fn asked_amount(&self) -> String {
+        let Purchase { amount_minor, currency, .. } = self.purchase;
+        match Currency::of_number(currency) {
+            Some(currency) => currency.of(amount_minor).to_string(),
+            None => format!("{amount_minor} minor units of currency {currency}"),
+        }
+    }
+
+    /// The amount with its currency, the terminal's own.
+    pub(super) fn amount(&self) -> Money {
         self.config.money(self.purchase.amount_minor)
     }
 

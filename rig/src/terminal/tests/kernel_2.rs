@@ -332,6 +332,19 @@ fn another_currency_is_not_taken() {
         (receipt.outcome, receipt.reason.as_str()),
         (Outcome::EndApplication, "supermarket-uah takes UAH, not EUR")
     );
+    assert_eq!(receipt.amount, "4.20 EUR");
+    assert!(receipt.lines().contains(&format!("SALE, CONTACTLESS{:>23}", "4.20 EUR")), "{:?}", receipt.lines());
+}
+
+#[test]
+fn a_currency_that_nobody_knows_is_not_taken_for_the_terminals_own() {
+    let mut till = Till::new(config("corner-shop"));
+    let unknown = Purchase { currency: 999, ..purchase(&config("corner-shop"), 420) };
+    let [Output::Done(receipt)] = &till.handle(Input::Start(unknown))[..] else { panic!() };
+    assert_eq!(
+        (receipt.reason.as_str(), receipt.amount.as_str()),
+        ("corner-shop takes EUR, not currency 999", "420 minor units of currency 999")
+    );
 }
 
 #[test]
