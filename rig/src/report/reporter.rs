@@ -163,6 +163,7 @@ impl Reporter {
 }
 
 /// Columns of the terminal, if it is one.
-fn columns(size: Option<(Width, Height)>) -> Option<usize> {
+#[must_use]
+pub fn columns(size: Option<(Width, Height)>) -> Option<usize> {
     size.map(|(Width(columns), _)| usize::from(columns))
 }

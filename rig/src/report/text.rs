@@ -356,7 +356,13 @@ fn follows(last: &str, name: &str) -> bool {
 /// The page for a stream: as wide as the terminal, within reason.
 #[must_use]
 pub fn page(paint: Paint, terminal_columns: Option<usize>, root: &str) -> Page {
-    Page { paint, width: terminal_columns.map_or(100, |columns| columns.clamp(40, 120)), root: root.to_owned() }
+    Page { paint, width: width(terminal_columns), root: root.to_owned() }
+}
+
+/// Columns of a page: as many as the terminal has, within reason; 100 where there is none.
+#[must_use]
+pub fn width(terminal_columns: Option<usize>) -> usize {
+    terminal_columns.map_or(100, |columns| columns.clamp(40, 120))
 }
 
 #[cfg(test)]

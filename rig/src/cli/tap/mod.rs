@@ -8,6 +8,7 @@ use std::time::Duration;
 use band_sim::rng::Rng;
 use clap::Args;
 use jiff::Timestamp;
+use terminal_size::terminal_size_of;
 
 use super::{Color, EXIT_BAD_INPUT, EXIT_STATION};
 use crate::band_cli::cards;
@@ -15,6 +16,8 @@ use crate::cloud::api::{Authorisation, AuthorisationReply};
 use crate::mask::Masker;
 use crate::money::Money;
 use crate::report::paint::{ColorChoice, Paint};
+use crate::report::reporter::columns;
+use crate::report::text::width;
 use crate::station::embedded::World;
 use crate::station::fixtures::Fixtures;
 use crate::terminal::config::TerminalConfig;
@@ -143,7 +146,7 @@ fn bad_input(message: impl Into<String>) -> Failed {
 }
 
 pub(super) fn tap(args: &Tap) -> u8 {
-    match explained(args) {
+    match explained(args, columns(terminal_size_of(std::io::stdout()))) {
         Ok(Explained { text, outcome, trouble }) => {
             super::print(&text);
             match trouble {
@@ -169,7 +172,8 @@ struct Explained {
     trouble: Option<String>,
 }
 
-fn explained(args: &Tap) -> Result<Explained, Failed> {
+/// Told for a terminal of so many columns, if it is one.
+fn explained(args: &Tap, columns: Option<usize>) -> Result<Explained, Failed> {
     let mut fixtures = Fixtures::load(&args.fixtures).map_err(|error| bad_input(error.to_string()))?;
     let terminal = terminal(&args.terminal, &fixtures)?;
     #[cfg(feature = "pcsc")]
@@ -180,18 +184,19 @@ fn explained(args: &Tap) -> Result<Explained, Failed> {
         let mut rng = Rng::new(args.seed ^ u64::from_ne_bytes(now.as_microsecond().to_ne_bytes())).fork("reader");
         let purchase = purchase(args, args.at.unwrap_or(now), rng.array());
         let place = Place::Reader(reader);
-        return told(args, &terminal, &place, &Masker::default(), purchase, &mut around);
+        return told(args, columns, &terminal, &place, &Masker::default(), purchase, &mut around);
     }
     let names = cards::find(&args.cards, &mut fixtures).map_err(|trouble| bad_input(trouble.to_string()))?;
     let mut around = Embedded::new(args, &names, &fixtures)?;
     let purchase = purchase(args, args.at.unwrap_or(EMBEDDED_INSTANT), around.world.unpredictable_number());
     let masker = around.masker();
-    told(args, &terminal, &Place::Band(&names.join(", ")), &masker, purchase, &mut around)
+    told(args, columns, &terminal, &Place::Band(&names.join(", ")), &masker, purchase, &mut around)
 }
 
 /// Pays, and tells of it.
 fn told(
     args: &Tap,
+    columns: Option<usize>,
     terminal: &Arc<TerminalConfig>,
     place: &Place<'_>,
     masker: &Masker,
@@ -215,7 +220,8 @@ fn told(
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
         };
-        show::rendered(&told, Paint::choose(choice, std::io::stdout().is_terminal()))
+        let paint = Paint::choose(choice, std::io::stdout().is_terminal());
+        show::rendered(&told, paint, width(columns))
     };
     Ok(Explained { text, outcome, trouble: payment.trouble().map(str::to_owned) })
 }

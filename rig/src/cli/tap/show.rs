@@ -17,20 +17,18 @@ use crate::terminal::io::Outcome;
 use crate::terminal::receipt;
 use crate::terminal::tvr::Tvr;
 
-/// Columns of a heading, with its time at the end.
-const COLUMNS: usize = 100;
-
-/// The whole text.
-pub(super) fn rendered(told: &Told<'_>, paint: Paint) -> String {
-    let mut page = Page { paint, masker: told.masker, lists: Lists::default(), text: String::new(), exchanges: 0 };
+/// The whole text, in lines of at most `width` columns, 40 or more.
+pub(super) fn rendered(told: &Told<'_>, paint: Paint, width: usize) -> String {
+    let (masker, lists) = (told.masker, Lists::default());
+    let mut page = Page { paint, width, masker, lists, text: String::new(), exchanges: 0 };
     let (terminal, merchant) = (&told.terminal.name, &told.terminal.merchant.name);
-    page.line(&format!("{}", paint.paint(Role::Head, format!("{} at {terminal}", told.amount))));
+    page.painted(Role::Head, &format!("{} at {terminal}", told.amount));
     let place = match told.place {
         Place::Band(cards) => format!("in the band: {cards}"),
         #[cfg(feature = "pcsc")]
         Place::Reader(name) => format!("the card in the reader {name}; a stand-in for its bank approves unseen"),
     };
-    page.line(&format!("{}", paint.paint(Role::Faint, format!("{merchant}; {place}"))));
+    page.painted(Role::Faint, &format!("{merchant}; {place}"));
     for moment in &told.payment.moments {
         page.moment(moment);
     }
@@ -47,6 +45,7 @@ struct Lists {
 
 struct Page<'a> {
     paint: Paint,
+    width: usize,
     masker: &'a Masker,
     lists: Lists,
     text: String,
@@ -54,24 +53,54 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
+    /// A line as it is.
     fn line(&mut self, line: &str) {
         self.text.push_str(line.trim_end());
         self.text.push('\n');
     }
 
-    fn painted(&mut self, role: Role, line: &str) {
-        let line = self.paint.paint(role, line).to_string();
+    fn plain(&mut self, text: &str) {
+        self.folded(&[(None, text)]);
+    }
+
+    fn painted(&mut self, role: Role, text: &str) {
+        self.folded(&[(Some(role), text)]);
+    }
+
+    /// Pieces of text, each in its colour, one behind the other. Where the page ends a new line begins, indented a little more.
+    fn folded(&mut self, pieces: &[(Option<Role>, &str)]) {
+        let margin = pieces.first().map_or(0, |(_, text)| text.len() - text.trim_start().len()) + 2;
+        let (mut line, mut column) = (String::new(), 0);
+        for &(role, text) in pieces {
+            let mut piece = String::new();
+            for word in text.split_inclusive(' ') {
+                if column > margin && column + word.trim_end().chars().count() > self.width {
+                    line += &self.coloured(role, piece.trim_end());
+                    self.line(&line);
+                    (line, column) = (" ".repeat(margin), margin);
+                    piece.clear();
+                }
+                piece += word;
+                column += word.chars().count();
+            }
+            line += &self.coloured(role, &piece);
+        }
         self.line(&line);
+    }
+
+    fn coloured(&self, role: Option<Role>, text: &str) -> String {
+        match role {
+            Some(role) if !text.is_empty() => self.paint.paint(role, text).to_string(),
+            _ => text.to_owned(),
+        }
     }
 
     /// A line at the left margin with a time at the right one.
     fn heading(&mut self, text: &str, time: Duration) {
         let time = human(time);
-        let room = COLUMNS.saturating_sub(time.chars().count() + 1);
-        let head = self.paint.paint(Role::Head, format!("{text:<room$}"));
-        let line = format!("{head} {}", self.paint.paint(Role::Faint, time));
+        let room = self.width.saturating_sub(time.chars().count() + 1);
         self.line("");
-        self.line(&line);
+        self.folded(&[(Some(Role::Head), &format!("{text:<room$} ")), (Some(Role::Faint), &time)]);
     }
 
     fn moment(&mut self, moment: &Moment) {
@@ -82,12 +111,9 @@ impl Page<'_> {
                 self.painted(Role::Bad, &format!("    no answer: {why}"));
             }
             Happened::Note(note) => {
-                let step = self
-                    .paint
-                    .paint(Role::Place, format!("  » {}", note.step.to_string().replace('_', " ")))
-                    .to_string();
-                let text = self.masker.text(&note.text).into_owned();
-                self.line(&format!("{step}: {text}"));
+                let step = format!("  » {}", note.step.to_string().replace('_', " "));
+                let text = format!(": {}", self.masker.text(&note.text));
+                self.folded(&[(Some(Role::Place), &step), (None, &text)]);
             }
             Happened::Online { request, reply, time } => {
                 self.heading("  The bank is asked", moment.at);
@@ -100,12 +126,12 @@ impl Page<'_> {
                         format!("answer {} after {}: {reason}", String::from_utf8_lossy(&reply.arc), human(*time))
                     }
                 };
-                self.line(&format!("    {answer}"));
+                self.plain(&format!("    {answer}"));
             }
             Happened::Pin { typed, time } => {
                 self.heading("  The customer is asked for the PIN", moment.at);
                 let typed = if *typed { "types one" } else { "types none" };
-                self.line(&format!("    {typed} after {}", human(*time)));
+                self.plain(&format!("    {typed} after {}", human(*time)));
             }
         }
     }
@@ -140,8 +166,8 @@ impl Page<'_> {
                 human(parts.to_reader)
             ),
         };
-        let line = format!("    {}   {}", self.paint.paint(role, answer.sw), self.paint.paint(Role::Faint, time));
-        self.line(&line);
+        let answered = format!("    {}   ", answer.sw);
+        self.folded(&[(Some(role), &answered), (Some(Role::Faint), &time)]);
         if !decode::is_later_piece(command, &answer.data) {
             self.objects(&answer.data, 4);
             self.remember(&answer.data);
@@ -151,7 +177,8 @@ impl Page<'_> {
     /// Bytes in hex, in as many lines as they need.
     fn wrapped(&mut self, mark: char, hex: &str) {
         let tokens: Vec<&str> = hex.split(' ').collect();
-        for (at, chunk) in tokens.chunks(30).enumerate() {
+        // Two digits and a space each, behind a margin of six; more than thirty nobody counts.
+        for (at, chunk) in tokens.chunks((self.width.saturating_sub(5) / 3).clamp(1, 30)).enumerate() {
             let mark = if at == 0 { mark } else { ' ' };
             self.painted(Role::Faint, &format!("    {mark} {}", chunk.join(" ")));
         }
@@ -160,7 +187,7 @@ impl Page<'_> {
     fn objects(&mut self, data: &[u8], indent: usize) {
         let explained = if data.is_empty() { String::new() } else { decode::explain_tlv(data, indent) };
         for line in self.masker.text(&explained).into_owned().lines() {
-            self.line(line);
+            self.plain(line);
         }
     }
 
@@ -176,7 +203,7 @@ impl Page<'_> {
         let Some(list) = list.filter(|list| list.total_len() == data.len()) else { return };
         let values: Vec<String> = list.split(data).map(|(tag, value)| named(tag, value)).collect();
         for value in values {
-            self.line(&format!("      {value}"));
+            self.plain(&format!("      {value}"));
         }
     }
 
@@ -194,17 +221,17 @@ impl Page<'_> {
             _ => Role::Odd,
         };
         self.heading("  The end", payment.time);
-        let outcome = self.paint.paint(role, receipt.outcome.to_string().to_uppercase()).to_string();
-        let reason = self.masker.text(&receipt.reason).into_owned();
-        self.line(&format!("    {outcome}: {reason}"));
-        self.line(&format!("    on the display: {}", receipt.message));
-        self.line(&format!(
+        let outcome = format!("    {}", receipt.outcome.to_string().to_uppercase());
+        let reason = format!(": {}", self.masker.text(&receipt.reason));
+        self.folded(&[(Some(role), &outcome), (None, &reason)]);
+        self.plain(&format!("    on the display: {}", receipt.message));
+        self.plain(&format!(
             "    terminal verification results (95) {}: {}",
             Hex(receipt.tvr.to_vec()),
             Tvr(receipt.tvr)
         ));
         let (card, whole) = (human(payment.card_time), human(payment.time));
-        self.line(&format!("    the card was needed for {card}, the whole took {whole}"));
+        self.plain(&format!("    the card was needed for {card}, the whole took {whole}"));
         self.line("");
         let lines = receipt.lines();
         let edge = self.paint.paint(Role::Faint, format!("    +{:-<1$}+", "", receipt::COLUMNS + 2)).to_string();

@@ -11,11 +11,16 @@ struct Line {
 }
 
 fn output(words: &str) -> (String, Outcome) {
+    output_on(None, words)
+}
+
+/// The same for a terminal of so many columns.
+fn output_on(columns: Option<usize>, words: &str) -> (String, Outcome) {
     let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures");
     let words = ["tap", "--fixtures", fixtures, "--color", "never"].into_iter().chain(words.split(' '));
     let line = Line::try_parse_from(words.map(|word| word.replace('_', " "))).unwrap_or_else(|error| panic!("{error}"));
     let Explained { text, outcome, trouble } =
-        explained(&line.tap).unwrap_or_else(|failed| panic!("{}", failed.message));
+        explained(&line.tap, columns).unwrap_or_else(|failed| panic!("{}", failed.message));
     assert_eq!(trouble, None);
     (text, outcome)
 }
@@ -40,6 +45,24 @@ fn a_payment_is_told_from_the_first_select_to_the_receipt() {
         assert!(text.contains(words), "nothing is said about {words:?}:\n{text}");
     }
     assert!(text.lines().all(|line| line == line.trim_end()));
+}
+
+#[test]
+fn no_line_is_wider_than_the_page() {
+    for payment in [
+        "--amount 60.00_EUR --terminal restaurant",
+        "--amount 60.00_EUR --terminal restaurant --card visa-credit",
+        "--amount 60_USD",
+    ] {
+        let widest = |columns| output_on(columns, payment).0.lines().map(|line| line.chars().count()).max();
+        assert_eq!(widest(Some(80)), Some(80), "{payment}");
+        assert_eq!(widest(Some(60)), Some(60), "{payment}");
+        assert_eq!(widest(None), Some(100), "{payment}");
+    }
+    let unfolded = |text: String| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let payment = "--amount 4.20_EUR --terminal transit-gate";
+    let (narrow, wide) = (output_on(Some(40), payment).0, output_on(Some(120), payment).0);
+    assert_eq!(unfolded(narrow.replace('-', "")), unfolded(wide.replace('-', "")), "nothing is lost");
 }
 
 #[test]
@@ -68,7 +91,7 @@ fn a_mistake_is_said_before_anything_is_paid() {
         let common = ["tap", "--fixtures", fixtures, "--amount", "4.20 EUR"];
         let line = common.iter().chain(wrong);
         let line = Line::try_parse_from(line).unwrap_or_else(|error| panic!("{error}"));
-        let Err(failed) = explained(&line.tap) else { panic!("it is refused") };
+        let Err(failed) = explained(&line.tap, None) else { panic!("it is refused") };
         assert_eq!(failed.code, EXIT_BAD_INPUT);
         assert!(failed.message.contains(words), "{}", failed.message);
     }
