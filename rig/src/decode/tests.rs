@@ -107,6 +107,23 @@ fn processing_options_and_a_record() {
 }
 
 #[test]
+fn each_bit_of_the_verification_results_has_its_words() {
+    for byte in 0..5 {
+        for bit in 0..8 {
+            let mut value = [0; 5];
+            value[byte] = 1 << bit;
+            let reserved = matches!((byte, bit), (1, 0..=2) | (2, 0..=1) | (3, 0..=2));
+            let lines = explain(&[&[0x95, 0x05][..], &value].concat()).lines().count();
+            assert_eq!(lines, if reserved { 1 } else { 2 }, "byte {byte}, bit {bit}");
+        }
+    }
+    let explained = explain(&bytes("9505 0000000003"));
+    assert!(
+        explained.ends_with("  = relay resistance protocol performed\n  = relay resistance protocol not performed\n")
+    );
+}
+
+#[test]
 fn asking_for_a_cryptogram() {
     assert_snapshot!(
         explained("80AE9000 1D 000000000420000000000000097880000480000978261122 00 52BF4585 00")

@@ -1,8 +1,10 @@
 //! What the bytes of a value say, for the values one looks at first when a payment goes wrong.
 
+use band_sim::wire::aip;
 use band_sim::wire::dol::Dol;
 use band_sim::wire::tag::{self, Format, Secret};
 use band_sim::wire::tlv::Tag;
+use band_sim::wire::tvr::Tvr;
 
 use super::count;
 use super::tree::tag_with_name;
@@ -15,8 +17,8 @@ pub(super) fn meaning(tag: Tag, value: &[u8]) -> Vec<String> {
         Secret::Pan | Secret::Track2 | Secret::Key => return Vec::new(),
     }
     match (tag, value) {
-        (tag::TAG_82_AIP, _) => bits(AIP, value),
-        (tag::TAG_95_TVR, _) => bits(TVR, value),
+        (tag::TAG_82_AIP, _) => aip::words(value).map(str::to_owned).collect(),
+        (tag::TAG_95_TVR, &[a, b, c, d, e]) => Tvr([a, b, c, d, e]).words().map(str::to_owned).collect(),
         (tag::TAG_9F66_TTQ, [_, _, _, _]) => bits(TTQ, value),
         (tag::TAG_9F6C_CTQ, [_, _]) => bits(CTQ, value),
         (tag::TAG_94_AFL, _) => value.chunks_exact(4).map(application_file_locator).collect(),
@@ -71,56 +73,6 @@ const DATA_OBJECT_LISTS: [Tag; 7] = [
 ];
 
 type Bits = &'static [(usize, u8, &'static str)];
-
-// EMV 4.4 B3 Annex C1; EMV Contactless Book C-2 A.1.16 for byte 2.
-const AIP: Bits = &[
-    (0, 0x80, "XDA supported"),
-    (0, 0x40, "SDA supported"),
-    (0, 0x20, "DDA supported"),
-    (0, 0x10, "cardholder verification supported"),
-    (0, 0x08, "terminal risk management to be performed"),
-    (0, 0x04, "issuer authentication supported"),
-    (0, 0x02, "on-device cardholder verification supported"),
-    (0, 0x01, "CDA supported"),
-    (1, 0x80, "EMV mode supported"),
-    (1, 0x40, "mobile phone"),
-    (1, 0x20, "contactless transaction"),
-    (1, 0x01, "relay resistance protocol supported"),
-];
-
-// EMV 4.4 B3 Annex C5; EMV Contactless Book C-2 A.1.163 for relay resistance.
-const TVR: Bits = &[
-    (0, 0x80, "offline data authentication was not performed"),
-    (0, 0x40, "SDA failed"),
-    (0, 0x20, "ICC data missing"),
-    (0, 0x10, "card appears on terminal exception file"),
-    (0, 0x08, "DDA failed"),
-    (0, 0x04, "CDA failed"),
-    (0, 0x02, "SDA selected"),
-    (0, 0x01, "XDA selected"),
-    (1, 0x80, "ICC and terminal have different application versions"),
-    (1, 0x40, "expired application"),
-    (1, 0x20, "application not yet effective"),
-    (1, 0x10, "requested service not allowed for card product"),
-    (1, 0x08, "new card"),
-    (2, 0x80, "cardholder verification was not successful"),
-    (2, 0x40, "unrecognised CVM"),
-    (2, 0x20, "PIN try limit exceeded"),
-    (2, 0x10, "PIN entry required and PIN pad not present or not working"),
-    (2, 0x08, "PIN entry required, PIN pad present, but PIN was not entered"),
-    (2, 0x04, "online CVM captured"),
-    (3, 0x80, "transaction exceeds floor limit"),
-    (3, 0x40, "lower consecutive offline limit exceeded"),
-    (3, 0x20, "upper consecutive offline limit exceeded"),
-    (3, 0x10, "transaction selected randomly for online processing"),
-    (3, 0x08, "merchant forced transaction online"),
-    (4, 0x80, "default TDOL used"),
-    (4, 0x40, "issuer authentication failed"),
-    (4, 0x20, "script processing failed before final GENERATE AC"),
-    (4, 0x10, "script processing failed after final GENERATE AC"),
-    (4, 0x08, "relay resistance threshold exceeded"),
-    (4, 0x04, "relay resistance time limits exceeded"),
-];
 
 // EMV Contactless Book C-3, Annex A.
 const TTQ: Bits = &[

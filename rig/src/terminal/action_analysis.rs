@@ -4,11 +4,11 @@ use std::fmt;
 
 use band_sim::wire::tag;
 use band_sim::wire::tlv::Tag;
+use band_sim::wire::tvr::{Finding, Tvr};
 
 use super::config::{Connectivity, Kernel2};
 use super::io::{Cvm, Step};
 use super::transaction::Transaction;
-use super::tvr::{Finding, Tvr};
 
 /// The cryptogram the terminal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,12 +6,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use band_sim::wire::tag;
+use band_sim::wire::tvr::Finding;
 
 use super::config::CardholderVerification;
 use super::io::{Cvm, Outcome, Step};
 use super::risk_management::is_verified_on_device;
 use super::transaction::{Decision, Stop, Transaction};
-use super::tvr::Finding;
 
 /// CVM results (9F34), third byte.
 const UNKNOWN: u8 = 0x00;
@@ -101,7 +101,7 @@ fn walk(transaction: &mut Transaction, amounts: [u8; 8], rules: &[[u8; 2]]) -> (
         }
         if let Some(cvm) = method.cvm().filter(|_| supports(transaction, code)) {
             if cvm == Cvm::OnlinePin {
-                transaction.application.tvr.set(Finding::ONLINE_PIN_ENTERED);
+                transaction.application.tvr.set(Finding::ONLINE_CVM_CAPTURED);
             }
             let result = if cvm == Cvm::None { SUCCESSFUL } else { UNKNOWN };
             return (cvm, [code, condition, result], Why::Rule(index + 1));

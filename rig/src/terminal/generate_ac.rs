@@ -4,13 +4,13 @@
 use band_sim::wire::apdu::{CApdu, RApdu};
 use band_sim::wire::dol::Dol;
 use band_sim::wire::tag;
+use band_sim::wire::tvr::Finding;
 
 use super::action_analysis::Request;
 use super::config::{Connectivity, OtherInterface};
 use super::gpo::only_object;
 use super::io::{Outcome, Step};
 use super::transaction::{Application, Decision, Next, Pending, Secret, Stop, Transaction};
-use super::tvr::Finding;
 use super::{oda, online};
 
 /// The card's decision (bits 8 and 7 of 9F27).

@@ -1,14 +1,15 @@
 //! GET PROCESSING OPTIONS: what the card wants to know, and its answer: what it can do (AIP) and where its data lie (AFL).
 
+use band_sim::wire::aip;
 use band_sim::wire::apdu::{CApdu, RApdu};
 use band_sim::wire::sw::Sw;
 use band_sim::wire::tlv::{self, Tag};
+use band_sim::wire::tvr::Finding;
 use band_sim::wire::{hex::Hex, tag};
 
 use super::entry_point::elsewhere;
 use super::io::{Outcome, Step};
 use super::transaction::{Decision, Kernel, Next, Pending, Secret, Stop, Transaction};
-use super::tvr::Finding;
 use super::{kernel2, read_records};
 
 /// The longest PDOL values that fit into a short command with their template around them.
@@ -46,7 +47,7 @@ pub(super) fn handle(transaction: &mut Transaction, answer: &RApdu) -> Decision<
     };
     let afl = card.value(tag::TAG_94_AFL).unwrap_or_default().to_vec();
     if transaction.explains {
-        transaction.note(Step::Gpo, format_args!("AIP {first:02X} {second:02X}: {}", in_words(first, second)));
+        transaction.note(Step::Gpo, format_args!("AIP {first:02X} {second:02X}: {}", in_words([first, second])));
     }
     if kernel == Kernel::Kernel2 {
         // C-2 S3.10 and S3.12
@@ -111,20 +112,7 @@ fn tag_bytes(tag: Tag) -> Vec<u8> {
     bytes
 }
 
-/// The bits of the application interchange profile (EMV 4.4 B3 C1, C-2 A.1.16).
-fn in_words(first: u8, second: u8) -> String {
-    let bits = [
-        (first & 0x40, "SDA"),
-        (first & 0x20, "DDA"),
-        (first & 0x10, "cardholder verification"),
-        (first & 0x08, "terminal risk management"),
-        (first & 0x04, "issuer authentication"),
-        (first & 0x02, "verification on the device"),
-        (first & 0x01, "CDA"),
-        (second & 0x80, "EMV mode"),
-        (second & 0x40, "mobile phone"),
-        (second & 0x01, "relay resistance"),
-    ];
-    let words: Vec<&str> = bits.iter().filter(|(bit, _)| *bit != 0).map(|(_, words)| *words).collect();
+fn in_words(profile: [u8; 2]) -> String {
+    let words: Vec<&str> = aip::words(&profile).collect();
     if words.is_empty() { "nothing".into() } else { words.join(", ") }
 }

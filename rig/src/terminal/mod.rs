@@ -32,7 +32,6 @@ mod selection;
 #[cfg(test)]
 mod tests;
 mod transaction;
-pub mod tvr;
 pub mod ui;
 
 use std::collections::VecDeque;

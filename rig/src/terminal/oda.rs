@@ -2,13 +2,13 @@
 //! terminal's challenge (fDDA); both rest on the certificates in `certificate.rs` (EMV 4.4 B2 6, EMV Contactless C-2
 //! S456.25 and S910.1, C-3 5.6).
 
+use band_sim::wire::tvr::Finding;
 use band_sim::wire::{tag, tlv};
 use sha1::{Digest, Sha1};
 
 use super::certificate::{self, PublicKey};
 use super::io::Step;
 use super::transaction::{Decision, Stop, Transaction};
-use super::tvr::Finding;
 
 /// Kernel 2, before GENERATE AC: whether the cryptogram will be signed.
 pub(super) fn prepare_cda(transaction: &mut Transaction) -> Decision<()> {

@@ -5,10 +5,10 @@ use std::fmt;
 use band_sim::wire::hex::Hex;
 use band_sim::wire::tag;
 use band_sim::wire::tlv::Tag;
+use band_sim::wire::tvr::Finding;
 
 use super::io::Step;
 use super::transaction::{Decision, Kernel, Stop, Transaction, bcd};
-use super::tvr::Finding;
 use crate::mask::Pan;
 
 /// Checks version, usage and dates; what does not fit is a finding in the TVR.

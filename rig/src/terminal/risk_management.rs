@@ -4,10 +4,10 @@
 //! 3 have neither; kernel 3 compares the amount with its limits before the card (`entry_point.rs`).
 
 use band_sim::wire::tag;
+use band_sim::wire::tvr::Finding;
 
 use super::io::Step;
 use super::transaction::{Decision, Stop, Transaction, Unfit};
-use super::tvr::Finding;
 use crate::money::Money;
 
 /// The limit that holds for this card, and its name.

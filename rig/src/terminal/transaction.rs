@@ -9,11 +9,11 @@ use band_sim::wire::apdu::CApdu;
 use band_sim::wire::dol::Dol;
 use band_sim::wire::tag;
 use band_sim::wire::tlv::Tag;
+use band_sim::wire::tvr::Tvr;
 
 use super::card_data::CardData;
 use super::config::TerminalConfig;
 use super::io::{Cvm, Note, Outcome, Purchase, Step};
-use super::tvr::Tvr;
 use crate::cloud::api::Authorisation;
 use crate::money::{Currency, Money};
 

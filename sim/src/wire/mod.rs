@@ -30,6 +30,7 @@
 use core::fmt;
 
 pub mod advertising;
+pub mod aip;
 pub mod apdu;
 pub mod chain;
 pub mod dol;
@@ -40,6 +41,7 @@ pub mod marked;
 pub mod sw;
 pub mod tag;
 pub mod tlv;
+pub mod tvr;
 
 #[cfg(test)]
 pub(crate) mod property;

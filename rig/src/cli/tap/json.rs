@@ -2,6 +2,7 @@
 
 use band_sim::wire::apdu::{CApdu, RApdu};
 use band_sim::wire::hex::Hex;
+use band_sim::wire::tvr::Tvr;
 use band_sim::wire::{tag, tlv};
 use serde_json::{Value, json};
 
@@ -9,7 +10,6 @@ use super::drive::{Happened, Moment};
 use super::{Place, Told};
 use crate::decode;
 use crate::mask::Masker;
-use crate::terminal::tvr::Tvr;
 
 /// The whole object, indented.
 pub(super) fn rendered(told: &Told<'_>) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use band_sim::wire::apdu::{CApdu, RApdu};
 use band_sim::wire::dol::Dol;
 use band_sim::wire::tlv::{self, Tag};
+use band_sim::wire::tvr::Tvr;
 use band_sim::wire::{hex::Hex, tag};
 
 use super::drive::{Carried, Happened, Moment};
@@ -15,7 +16,6 @@ use crate::report::paint::{Paint, Role};
 use crate::report::text::human;
 use crate::terminal::io::Outcome;
 use crate::terminal::receipt;
-use crate::terminal::tvr::Tvr;
 
 /// The whole text, in lines of at most `width` columns, 40 or more.
 pub(super) fn rendered(told: &Told<'_>, paint: Paint, width: usize) -> String {

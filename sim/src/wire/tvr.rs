@@ -1,8 +1,8 @@
 //! Terminal verification results (tag 95): what went wrong or was left out, one bit each, and the bit in words.
 
-use std::fmt;
+use core::fmt;
 
-/// Five bytes of findings (EMV 4.4 B3 C5; EMV Contactless C-2 for the last byte).
+/// Five bytes of findings (EMV 4.4 B3 Annex C5; EMV Contactless Book C-2 A.1.163 for relay resistance).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tvr(pub [u8; 5]);
 
@@ -32,6 +32,8 @@ findings! {
     ON_EXCEPTION_FILE 0 0x10 "card appears on terminal exception file"
     DDA_FAILED 0 0x08 "DDA failed"
     CDA_FAILED 0 0x04 "CDA failed"
+    SDA_SELECTED 0 0x02 "SDA selected"
+    XDA_SELECTED 0 0x01 "XDA selected"
     VERSIONS_DIFFER 1 0x80 "ICC and terminal have different application versions"
     EXPIRED 1 0x40 "expired application"
     NOT_YET_EFFECTIVE 1 0x20 "application not yet effective"
@@ -42,7 +44,7 @@ findings! {
     PIN_TRY_LIMIT 2 0x20 "PIN try limit exceeded"
     NO_PIN_PAD 2 0x10 "PIN entry required and PIN pad not present or not working"
     PIN_NOT_ENTERED 2 0x08 "PIN entry required, PIN pad present, but PIN was not entered"
-    ONLINE_PIN_ENTERED 2 0x04 "online PIN entered"
+    ONLINE_CVM_CAPTURED 2 0x04 "online CVM captured"
     FLOOR_LIMIT_EXCEEDED 3 0x80 "transaction exceeds floor limit"
     LOWER_OFFLINE_LIMIT 3 0x40 "lower consecutive offline limit exceeded"
     UPPER_OFFLINE_LIMIT 3 0x20 "upper consecutive offline limit exceeded"
@@ -82,6 +84,11 @@ impl Tvr {
         Self(common)
     }
 
+    /// The findings in words, in the order of their bits.
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        Finding::ALL.iter().filter(move |finding| self.has(**finding)).map(|finding| finding.words)
+    }
+
     /// Whether nothing was found.
     #[must_use]
     pub fn is_empty(self) -> bool {
@@ -92,7 +99,7 @@ impl Tvr {
 impl fmt::Display for Tvr {
     /// The findings in words, or `nothing`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut found = Finding::ALL.iter().filter(|finding| self.has(**finding)).map(|finding| finding.words);
+        let mut found = self.words();
         match found.next() {
             None => f.write_str("nothing"),
             Some(first) => {
@@ -106,6 +113,7 @@ impl fmt::Display for Tvr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
 
     #[test]
     fn a_finding_is_one_bit_and_no_two_share_it() {
@@ -115,7 +123,7 @@ mod tests {
             assert_eq!(finding.bit.count_ones(), 1);
             all.set(finding);
         }
-        assert_eq!(all.0, [0xFC, 0xF8, 0xFC, 0xF8, 0xFF]);
+        assert_eq!(all.0, [0xFF, 0xF8, 0xFC, 0xF8, 0xFF]);
     }
 
     #[test]
