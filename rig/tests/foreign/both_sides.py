@@ -42,7 +42,9 @@ class Reader:
             fail(f"no reader {wanted!r} among {[str(reader) for reader in readers()]}")
         deadline = time.monotonic() + 20
         # Waits on the reader's state; the daemon may still be busy with the card when it says that there is one.
-        self.card = CardRequest(timeout=20, readers=matching, cardType=AnyCardType()).waitforcard().connection
+        # Kept: pyscard 2.3 gives the connection up with the service, 2.0 does not.
+        self.service = CardRequest(timeout=20, readers=matching, cardType=AnyCardType()).waitforcard()
+        self.card = self.service.connection
         while True:
             try:
                 self.card.connect()

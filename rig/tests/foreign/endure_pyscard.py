@@ -40,10 +40,10 @@ class Card:
     """The card in the reader, and how many commands it has answered as expected."""
 
     def __init__(self, wanted):
-        self.connection, self.sent = Reader(wanted).card, 0
+        self.reader, self.sent = Reader(wanted), 0
 
     def send(self, command, status=OK):
-        data, sw1, sw2 = self.connection.transmit(list(command))
+        data, sw1, sw2 = self.reader.card.transmit(list(command))
         self.sent += 1
         if sw1 << 8 | sw2 != status:
             sys.exit(f"endure_pyscard: command {self.sent}, {command.hex().upper()}, was answered {sw1:02X}{sw2:02X}")
@@ -84,7 +84,7 @@ def main():
         if before is None and card.sent >= count / 10:
             before = held(process)
     after = held(process)
-    card.connection.disconnect()
+    card.reader.card.disconnect()
     growth = [now - then for now, then in zip(after, before)]
     print(f"endure_pyscard: {card.sent} commands, {card.sent / (time.monotonic() - began):.0f}/s, {spent} counters run out; "
           f"memory {after[0]} kB ({growth[0]:+}), files {after[1]} ({growth[1]:+}), threads {after[2]} ({growth[2]:+})")

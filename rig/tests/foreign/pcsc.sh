@@ -107,6 +107,20 @@ stop_bands() {
 }
 stop_bands
 
+# What the rig's own terminal and the bands show of a card, and what they write.
+tap() {
+    timeout 60 "$binaries/bandrig" tap --color never --amount '4.20 EUR' --reader "$contactless" "$@"
+}
+start_band 35963 --cards mastercard-debit --log trace
+check 'pyscard reads a card whole' payment "$work/read.json" "$contactless"
+check 'the terminal pays with it and keeps a capture' tap --capture "$work/tap.pcapng"
+cp "$work/out" "$work/tap.txt"
+check 'the terminal pays with it and says so in JSON' tap --json
+cp "$work/out" "$work/tap.json"
+check 'nothing that was shown opens to the card number' "$python" rig/tests/foreign/opened.py "$work/read.json" \
+    fixtures/keys/authorities.yaml "$work/tap.txt" "$work/tap.json" "$work/tap.pcapng" "$work/band-35963.err"
+stop_bands
+
 # Every scheme and cryptogram version that pyemv knows.
 for card in mastercard-debit mastercard-gold visa-debit visa-credit visa-platinum; do
     start_band 35963 --cards "$card"
