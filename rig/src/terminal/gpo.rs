@@ -73,7 +73,7 @@ fn check_status_word(transaction: &Transaction, sw: Sw) -> Decision<()> {
         (Kernel::Kernel3, Sw::REFERENCED_DATA_INVALIDATED) => {
             Err(Stop::end(elsewhere(&transaction.config), format!("GET PROCESSING OPTIONS: {sw}")))
         }
-        // C-3 5.2.2.2: the device wants its holder first ("see phone").
+        // The device wants its holder first ("see phone"). That kernel 3 takes 6986 for this is `assumed` (facts/emv.md 2).
         (Kernel::Kernel3, Sw::NO_CURRENT_EF) => {
             Err(Stop::end(Outcome::PresentAgain, "the device wants its holder first (6986)"))
         }

@@ -76,8 +76,9 @@ fn goes_online_if_expired(transaction: &mut Transaction) -> Decision<bool> {
     Ok(true)
 }
 
-/// C-3 5.5.1, for a TC: cashback that the card's usage control forbids is declined, unless the card wants its contacts used for
-/// it (9F6C b1.02). Cash alone this terminal does not pay out.
+/// For a TC: cashback that the card's usage control forbids is declined, unless the card wants its contacts used for it (9F6C b1.02,
+/// facts/emv.md 3.3). That kernel 3 looks at the usage control here is `assumed`: no source at hand has that part of C-3. Cash alone
+/// this terminal does not pay out.
 fn check_cashback(transaction: &mut Transaction) -> Decision<()> {
     const OTHER_INTERFACE_FOR_CASHBACK: u8 = 0x02;
     let Some(why) = restrictions::forbidden_cashback(transaction) else { return Ok(()) };

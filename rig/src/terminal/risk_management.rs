@@ -1,7 +1,8 @@
 //! Terminal risk management: the amount against the contactless and the floor limit (EMV Contactless C-2 S456.14, S456.37).
 //!
-//! A contact terminal also picks payments at random and counts those offline in a row (EMV 4.4 B3 10.6.2, 10.6.3). Kernels 2 and
-//! 3 have neither; kernel 3 compares the amount with its limits before the card (`entry_point.rs`).
+//! A contact terminal also picks payments at random and counts those offline in a row (EMV 4.4 B3 10.6.2, 10.6.3). That kernels 2
+//! and 3 have neither is `assumed`: no source at hand says either. Kernel 3 compares the amount with its limits before the card
+//! (`entry_point.rs`).
 
 use band_sim::wire::tag;
 use band_sim::wire::tvr::Finding;
