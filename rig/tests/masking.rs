@@ -107,7 +107,28 @@ fn of_a_run(folder: &Path) -> Vec<Shown> {
             }
         }
     }
+    let events = outputs.iter().find(|(name, _)| name.ends_with("events.jsonl")).expect("events").1.clone();
+    outputs.extend(put_together(&events));
     outputs
+}
+
+/// What somebody has who puts the pieces of answers together: what the app said of them, and the fragments they came in.
+fn put_together(events: &str) -> [Shown; 2] {
+    let (mut answers, mut fragments) = (String::new(), String::new());
+    for line in events.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        if let Some(answer) = text("text").strip_prefix("answer ") {
+            // Without the status word.
+            answers += answer.get(..answer.len() - 5).unwrap_or_default();
+        }
+        if text("op") == "notify" && text("characteristic") == "H:0011" {
+            // Without the opcode.
+            fragments += text("hex").get(2..).unwrap_or_default();
+        }
+    }
+    assert!(answers.contains("9F 46") && fragments.contains("9F 46"), "nothing was put together");
+    [("answers put together".to_owned(), answers), ("fragments put together".to_owned(), fragments)]
 }
 
 /// All that payments of one command print and write.

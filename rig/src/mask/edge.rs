@@ -1,5 +1,5 @@
 //! Secrets that fragment boundaries cut: their end at the start of some bytes, their start at the end of others, and of long ones a
-//! part that fills a fragment.
+//! part out of the middle, maybe with a status word behind it.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ const PIECE: usize = 3;
 /// Bytes that come before what a frame carries: none, an opcode (facts/band-ble.md 2.1), or a chunk's head (1.7).
 const FRAME_HEADS: [usize; 3] = [0, 1, 3];
 
-/// Fewer bytes than a full frame carries, and only full ones lie in the middle of a secret.
-const MIDDLE: usize = 16;
+/// Bytes by which a piece out of the middle is recognised: more than two secrets have in common.
+const MIDDLE: usize = 8;
 
 /// A secret as bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(super) struct Edges {
     heads: BTreeMap<[u8; PIECE], Vec<Piece>>,
 }
 
-/// The first or last `length` bytes of a secret.
+/// The first or last `length` bytes of a secret, or all of them.
 #[derive(Clone, Copy)]
 struct Piece {
     secret: usize,
@@ -52,7 +52,7 @@ impl Edges {
             return;
         }
         let number = self.secrets.len();
-        for length in PIECE..secret.bytes.len() {
+        for length in PIECE..=secret.bytes.len() {
             let piece = Piece { secret: number, length };
             let (head, tail) = (secret.bytes.get(..length), secret.bytes.get(secret.bytes.len() - length..));
             if let Some(key) = head.and_then(<[u8]>::last_chunk) {
@@ -73,8 +73,9 @@ impl Edges {
                 let Some(secret) = self.secrets.get(piece.secret) else { continue };
                 let first = secret.bytes.len() - piece.length;
                 let tail = secret.bytes.get(first..).unwrap_or_default();
-                if carried.starts_with(tail) || carried.len() >= MIDDLE && tail.starts_with(carried) {
-                    let hidden = (0..tail.len().min(carried.len())).filter(|place| secret.hides(first + place));
+                let common = tail.iter().zip(carried).take_while(|(known, seen)| known == seen).count();
+                if common == tail.len() || common >= MIDDLE {
+                    let hidden = (0..common).filter(|place| secret.hides(first + place));
                     hidden.for_each(|place| star_byte(shown, skipped + place));
                 }
             }
@@ -143,6 +144,19 @@ mod tests {
                     at += part.len();
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_piece_of_a_long_secret_ends_where_a_status_word_begins() {
+        let secret: Vec<u8> = (0x40..0xD0).collect();
+        let mut edges = Edges::default();
+        edges.learn(ByteSecret { bytes: secret.clone(), shown_first: 0, shown_last: 0 });
+        for from in [0, 1, 50, secret.len() - MIDDLE] {
+            let piece = [&secret[from..from + MIDDLE], &[0x61, 0x58]].concat();
+            let mut shown: String = piece.iter().map(|byte| format!("{byte:02X} ")).collect();
+            edges.mask(&piece, &mut shown);
+            assert_eq!(shown.trim_end(), "** ** ** ** ** ** ** ** 61 58", "from {from}");
         }
     }
 
