@@ -32,6 +32,8 @@ const AUTHORITY_INDEX: u8 = 0xB7;
 
 /// Certificates and authorities' keys last until the end of this month, `MM YY`.
 const EXPIRES: [u8; 2] = [0x12, 0x35];
+/// As a certificate has it that scenarios put in the place of a good one.
+const EXPIRED: [u8; 2] = [0x12, 0x25];
 
 /// How many keys the cards share.
 const CARD_KEYS: usize = 4;
@@ -80,18 +82,21 @@ fn write_chain(fixtures: &Path) -> Result<(), Box<dyn Error>> {
             indented(&pem, 6)
         )?;
         for (serial, identifier) in identifiers.get(scheme).into_iter().flatten().enumerate() {
-            let mut head = vec![0x02];
-            head.extend(padded_number::<4>(identifier));
-            head.extend(EXPIRES);
-            head.extend([0x00, 0x00, u8::try_from(serial + 1)?]);
-            let (message, remainder) = certificate(&head, &issuer, authority.modulus_bytes(), &[])
-                .ok_or("the authority's key is too short")?;
+            let certified = |expires: [u8; 2]| -> Result<(String, String), Box<dyn Error>> {
+                let mut head = vec![0x02];
+                head.extend(padded_number::<4>(identifier));
+                head.extend(expires);
+                head.extend([0x00, 0x00, u8::try_from(serial + 1)?]);
+                let (message, remainder) = certificate(&head, &issuer, authority.modulus_bytes(), &[])
+                    .ok_or("the authority's key is too short")?;
+                Ok((hex(&authority.sign(&message), ""), hex(&remainder, "")))
+            };
+            let (signed, remainder) = certified(EXPIRES)?;
             writeln!(
                 issuers,
-                "      - identifier: \"{identifier}\"\n        certificate: \"{}\"\n        remainder: \"{}\"",
-                hex(&authority.sign(&message), ""),
-                hex(&remainder, "")
+                "      - identifier: \"{identifier}\"\n        certificate: \"{signed}\"\n        remainder: \"{remainder}\""
             )?;
+            println!("{scheme} {identifier}, the same but expired, for scenarios: {}", certified(EXPIRED)?.0);
         }
     }
     issuers.push_str("cards:\n");
