@@ -193,6 +193,13 @@ pub enum GivenState {
     WaitingForCode,
 }
 
+impl Given {
+    /// Whether somebody's band is linked before the first step.
+    pub(super) fn links_the_band(&self) -> bool {
+        self.linked && self.account.value != "nobody"
+    }
+}
+
 impl Default for Given {
     fn default() -> Self {
         Self {

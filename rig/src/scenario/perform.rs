@@ -19,7 +19,7 @@ use crate::cloud::api::{AccountId, CardId, CardView, OtpMethod, Refusal};
 use crate::cloud::warranty;
 use crate::phone::io::{Notice, Shown, UserAction};
 use crate::station::fixtures::Fixtures;
-use crate::station::{Acted, Trouble, World, embedded, middle};
+use crate::station::{Acted, Roles, Trouble, World, embedded, middle};
 use crate::terminal::io::{Cvm, Outcome, Purchase, Receipt};
 
 /// A case under way: the world and what the file calls things.
@@ -86,7 +86,7 @@ impl Stage {
         if given.account.value != "nobody" {
             self.must(UserAction::SignIn { account: AccountId(given.account.value.clone()) })?;
         }
-        if given.linked && given.account.value != "nobody" && !self.world.is_linked() {
+        if given.links_the_band() && !self.world.is_linked() {
             self.must(UserAction::LinkBand)?;
         }
         for card in &given.cards {
@@ -98,6 +98,20 @@ impl Stage {
             }
         }
         Ok(())
+    }
+
+    /// The same stage, its roles gone on with elsewhere.
+    pub(super) fn moved(
+        self,
+        take_over: impl FnOnce(Roles) -> Result<Box<dyn World>, Trouble>,
+    ) -> Result<Self, Broken> {
+        let roles = self.world.into_roles().ok_or_else(|| Broken("the band of this world is elsewhere".into()))?;
+        Ok(Self { world: take_over(roles)?, ..self })
+    }
+
+    /// The app is opened: it finds the band that it is linked to.
+    pub(super) fn meet_the_band(&mut self) -> Result<(), Broken> {
+        self.must(UserAction::Refresh)
     }
 
     fn must(&mut self, action: UserAction) -> Result<(), Broken> {

@@ -252,10 +252,7 @@ impl Run<'_> {
 
     fn begin(&self, recorder: Recorder) -> Result<Progress, (Broken, Option<Stage>)> {
         let rng = Rng::new(self.seed).fork(&self.case.id);
-        let mut stage = set_up::stage(self.case, self.setting, rng, recorder).map_err(|broken| (broken, None))?;
-        if let Err(broken) = stage.bring_about(self.case) {
-            return Err((broken, Some(stage)));
-        }
+        let stage = set_up::stage(self.case, self.setting, &rng, recorder)?;
         Ok(Progress { stage, succeeded: BTreeSet::new(), passed: Points::default() })
     }
 

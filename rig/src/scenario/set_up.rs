@@ -22,6 +22,7 @@ use crate::cloud::unit::UnitRecord;
 use crate::cloud::{Cloud, CloudConfig};
 use crate::link::in_process::Timing;
 use crate::phone::{Phone, PhoneConfig};
+use crate::station::World as CaseWorld;
 use crate::station::embedded::{Parts, World};
 use crate::station::fixtures::Fixtures;
 use crate::station::recorder::Recorder;
@@ -32,14 +33,45 @@ const NETWORK: Duration = Duration::from_millis(40);
 /// How fast a person taps the band that asks. `assumed`.
 const REACTION: Duration = Duration::from_secs(1);
 
-/// The stage of a case, before anything that is given was brought about.
-pub(super) fn stage(case: &Case, setting: &run::Setting, rng: Rng, mut recorder: Recorder) -> Result<Stage, Broken> {
+/// The stage of a case at its first step. Where the station takes over, what is given is brought about in no time in an embedded world,
+/// and the phone then meets its band there.
+///
+/// # Errors
+/// What stands in the way, with the stage where there is one.
+pub(super) fn stage(
+    case: &Case,
+    setting: &run::Setting,
+    rng: &Rng,
+    mut recorder: Recorder,
+) -> Result<Stage, (Broken, Option<Stage>)> {
+    let nothing_yet = |broken| (broken, None);
+    let (ground, settings) = ground(case, setting).map_err(nothing_yet)?;
+    recorder.follow(ground.profile.nfc_channel.framing());
+    let heir = setting.station.takes_over().filter(|_| case.given.links_the_band());
+    let opened = match heir {
+        Some(_) => Ok(Box::new(hasty_world(ground.clone(), rng, recorder)) as Box<dyn CaseWorld>),
+        None => setting.station.open(ground.clone(), rng, recorder),
+    };
+    let world = opened.map_err(|trouble| nothing_yet(trouble.into()))?;
+    let mut stage = Stage::new(case, Arc::clone(&setting.fixtures), world, settings);
+    if let Err(broken) = stage.bring_about(case) {
+        return Err((broken, Some(stage)));
+    }
+    let Some(heir) = heir else { return Ok(stage) };
+    let mut stage = stage.moved(|roles| heir.take_over(ground, rng, roles)).map_err(nothing_yet)?;
+    match stage.meet_the_band() {
+        Ok(()) => Ok(stage),
+        Err(broken) => Err((broken, Some(stage))),
+    }
+}
+
+/// What a case stands on, and the settings that its durations may be written against.
+fn ground<'a>(case: &Case, setting: &'a run::Setting) -> Result<(Ground<'a>, BTreeMap<Setting, Duration>), Broken> {
     let given = &case.given;
     let (fixtures, station) = (&setting.fixtures, &setting.station);
     let own = &station.offer().settings;
     let profile = profile(given, fixtures, own)?;
     let settings = settings(given, &profile, own)?;
-    recorder.follow(profile.nfc_channel.framing());
     let bank = bank(given, &settings);
     let epoch_unix_us = given.date.value.0.as_microsecond();
     let phone = PhoneConfig { epoch_unix_us, ..phone(given, &settings, own) };
@@ -49,12 +81,11 @@ pub(super) fn stage(case: &Case, setting: &run::Setting, rng: Rng, mut recorder:
         None => NETWORK,
     };
     let ground = Ground { fixtures, profile, bank, phone, timing, network, reaction: REACTION, epoch_unix_us };
-    let world = station.open(ground, &rng, recorder)?;
-    Ok(Stage::new(case, Arc::clone(fixtures), world, settings))
+    Ok((ground, settings))
 }
 
 /// What a world stands on.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ground<'a> {
     /// Card products, accounts and keys.
     pub fixtures: &'a Fixtures,
@@ -97,10 +128,27 @@ pub fn world(ground: Ground<'_>, rng: &Rng, mut recorder: Recorder) -> World {
     World::new(parts(ground, rng, &mut recorder), recorder)
 }
 
+/// The same, with the band that a station has which takes over, and in no time: its clock goes on from there.
+fn hasty_world(ground: Ground<'_>, rng: &Rng, mut recorder: Recorder) -> World {
+    let timing = Timing { latency: Duration::ZERO, connect: Duration::ZERO, ..ground.timing };
+    let ground = Ground { timing, network: Duration::ZERO, reaction: Duration::ZERO, ..ground };
+    World::new(parts_around(ground, Rng::new(band_seed(rng)), rng, &mut recorder), recorder)
+}
+
+/// The seed of a band that is made elsewhere.
+#[must_use]
+pub fn band_seed(rng: &Rng) -> u64 {
+    rng.fork("band").next_u64()
+}
+
 /// All roles at power-on; what must never be shown is hidden in the recorder.
 #[must_use]
 pub fn parts(ground: Ground<'_>, rng: &Rng, recorder: &mut Recorder) -> Parts {
-    let band = Band::new(Arc::clone(&ground.profile), rng.fork("band"), ground.epoch_unix_us);
+    parts_around(ground, rng.fork("band"), rng, recorder)
+}
+
+fn parts_around(ground: Ground<'_>, band: Rng, rng: &Rng, recorder: &mut Recorder) -> Parts {
+    let band = Band::new(Arc::clone(&ground.profile), band, ground.epoch_unix_us);
     let (cloud, phone) = roles(&ground, band.card().cplc(), rng, recorder);
     let Ground { profile, timing, network, reaction, epoch_unix_us, .. } = ground;
     Parts { profile, band, cloud, phone, timing, network, reaction, epoch_unix_us, rng: rng.clone() }

@@ -17,13 +17,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use band_sim::band::profile::BandProfile;
-use band_sim::band::{Band, Button, Display, Input, Memory, Output};
+use band_sim::band::{Band, Button, Display, Input, Memory, MemoryImage, Output};
 use band_sim::edge::drive::Handle;
 use band_sim::rng::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::world::Inside;
 
+/// A band whose memories are not new was started before.
+const STARTED_AGAIN: u64 = 1;
 /// How long a press waits for the band to ask for it.
 const ASKED_WITHIN: Duration = Duration::from_secs(20);
 /// How long a client waits for an answer: longer than any answer takes.
@@ -55,13 +57,13 @@ pub enum Ask {
         /// Whether it is on its charger.
         charging: bool,
     },
-    /// Put a factory-new band in the place of this one.
+    /// Put another band in the place of this one, factory-new or not.
     Renew(Box<NewBand>),
     /// Look into the band.
     Look {},
 }
 
-/// A band as it leaves the factory.
+/// A band as it leaves the factory, or with what its memories have held since.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewBand {
@@ -72,6 +74,9 @@ pub struct NewBand {
     /// Its profile; the one it has when absent. The attribute table must be the one that is served already.
     #[serde(default)]
     pub profile: Option<BandProfile>,
+    /// What its memories hold; as it left the factory when absent.
+    #[serde(default)]
+    pub memory: Option<MemoryImage>,
 }
 
 /// What is answered.
@@ -199,7 +204,11 @@ impl Control {
             None => current,
         };
         self.handle.input(Input::Disconnected);
-        self.handle.replace(Band::new(Arc::new(profile), Rng::new(new.seed), epoch_unix_us));
+        let (profile, seed) = (Arc::new(profile), Rng::new(new.seed));
+        self.handle.replace(match new.memory {
+            Some(memory) => Band::restored(profile, seed, epoch_unix_us, memory, STARTED_AGAIN),
+            None => Band::new(profile, seed, epoch_unix_us),
+        });
         lock(&self.shown.0).asks_to_confirm = false;
         Answer::Renewed { cplc: self.handle.inspect(|band| band.card().cplc().to_vec()) }
     }
@@ -372,10 +381,15 @@ mod tests {
         assert_eq!(there.ask(Ask::Power { on: true }), Ok(Answer::Done));
         let cplc = handle.inspect(|band| band.card().cplc().to_vec());
         let profile = handle.inspect(|band| band.profile().clone());
-        let new = NewBand { seed: 9, unix_us: 1_772_355_600_000_000, profile: Some(profile) };
+        let new = NewBand { seed: 9, unix_us: 1_772_355_600_000_000, profile: Some(profile), memory: None };
         let Ok(Answer::Renewed { cplc: new_cplc }) = there.ask(Ask::Renew(Box::new(new.clone()))) else { panic!() };
         assert_ne!(new_cplc, cplc);
         assert_eq!(new_cplc, handle.inspect(|band| band.card().cplc().to_vec()));
+        // The same band, with what another one's memories hold.
+        let image = band().inspect(Band::memory_image);
+        let used = NewBand { memory: Some(image.clone()), ..new.clone() };
+        assert_eq!(there.ask(Ask::Renew(Box::new(used))), Ok(Answer::Renewed { cplc: new_cplc }));
+        assert_eq!(handle.inspect(Band::memory_image), image);
 
         // The phone's side of the table is served already: it cannot change under it.
         let mut other = new;

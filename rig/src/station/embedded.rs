@@ -29,6 +29,7 @@ use super::carrier::{Carrier, ToCard, UnderWay};
 use super::middle::{Bend, Middle};
 use super::queue::Queue;
 use super::recorder::Recorder;
+use super::world::Roles;
 
 /// What the person at the band does when it asks to confirm a pairing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -550,6 +551,15 @@ impl World {
             return self.wait(notice);
         }
         self.settle();
+    }
+
+    /// Drops the link, which both sides notice at once, and ends the world.
+    #[must_use]
+    pub fn into_roles(mut self) -> Roles {
+        self.break_link(Duration::ZERO);
+        self.settle();
+        let Self { now, band, cloud, phone, inbox, recorder, .. } = self;
+        Roles { now, band, cloud, phone, inbox, recorder }
     }
 
     /// Somebody presses a button on the band.

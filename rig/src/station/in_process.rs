@@ -12,7 +12,7 @@ use super::carrier::Carrier;
 use super::embedded::{self, ActionFault, Confirm, Points, Tap};
 use super::offer::{Capability, Offer};
 use super::recorder::Recorder;
-use super::world::{Acted, Inside, Station, Trouble, World};
+use super::world::{Acted, Inside, Roles, Station, Trouble, World};
 use crate::cloud::Cloud;
 use crate::cloud::api::{AuthorisationReason, Sms};
 use crate::phone::io::UserAction;
@@ -184,5 +184,9 @@ impl World for embedded::World {
 
     fn fork(&self) -> Option<Box<dyn World>> {
         Some(Box::new(self.clone()))
+    }
+
+    fn into_roles(self: Box<Self>) -> Option<Roles> {
+        Some((*self).into_roles())
     }
 }

@@ -10,8 +10,8 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use band_sim::band::Button;
 use band_sim::band::profile::BandProfile;
+use band_sim::band::{Button, MemoryImage};
 use band_sim::edge::clock::Clock;
 use band_sim::rng::Rng;
 use band_sim::time::Instant;
@@ -21,7 +21,7 @@ use super::control::{Answer, Ask, Hands, NewBand, Seen};
 use super::embedded::{Confirm, Stuck, Tap};
 use super::offer::{Capability, Offer};
 use super::recorder::Recorder;
-use super::world::{Acted, Inside, Station, Trouble, World as CaseWorld};
+use super::world::{Acted, Inside, Roles, Station, TakesOver, Trouble, World as CaseWorld};
 use crate::cloud::Cloud;
 use crate::cloud::api::{AuthorisationReason, AuthorisationReply, Envelope, Refusal, Request, Sms};
 use crate::link::in_process::Att;
@@ -164,22 +164,49 @@ impl Station for Live {
             recorder.hide_key(key);
         }
         let cplc = if self.offer.can(Capability::NewBand) {
-            let new = NewBand {
-                seed: rng.fork("band").next_u64(),
-                unix_us: ground.epoch_unix_us,
-                profile: Some(BandProfile::clone(&ground.profile)),
-            };
-            match ask(&mut bench, Ask::Renew(Box::new(new)))? {
-                Answer::Renewed { cplc } => cplc,
-                other => return Err(unexpected(&other)),
-            }
+            renew(&mut bench, new_band(&ground, rng, Instant::ZERO, None))?
         } else {
             vec![]
         };
         let (cloud, phone) = set_up::roles(&ground, &cplc, rng, &mut recorder);
+        let start = Start { clock, epoch_unix_us: ground.epoch_unix_us, bench, cloud, phone, inbox: vec![], recorder };
+        Ok(Box::new(self.world(start, rng)?))
+    }
+
+    fn takes_over(&self) -> Option<&dyn TakesOver> {
+        let can = [Capability::NewBand, Capability::Cloud, Capability::SetsClock].map(|what| self.offer.can(what));
+        (self.key.is_none() && can == [true; 3]).then_some(self)
+    }
+}
+
+impl TakesOver for Live {
+    fn take_over(&self, ground: Ground<'_>, rng: &Rng, roles: Roles) -> Result<Box<dyn CaseWorld>, Trouble> {
+        let Roles { now, band, cloud, phone, inbox, recorder } = roles;
+        let mut bench = self.rack.take();
+        renew(&mut bench, new_band(&ground, rng, now, Some(band.memory_image())))?;
+        let clock = Clock::resume(now);
+        let start = Start { clock, epoch_unix_us: ground.epoch_unix_us, bench, cloud, phone, inbox, recorder };
+        Ok(Box::new(self.world(start, rng)?))
+    }
+}
+
+/// What a world begins with.
+struct Start {
+    clock: Clock,
+    epoch_unix_us: i64,
+    bench: Borrowed,
+    cloud: Cloud,
+    phone: Phone,
+    inbox: Vec<Sms>,
+    recorder: Recorder,
+}
+
+impl Live {
+    fn world(&self, start: Start, rng: &Rng) -> Result<World, Trouble> {
+        let Start { clock, epoch_unix_us, bench, cloud, phone, inbox, recorder } = start;
         let mut world = World {
             clock,
-            epoch_unix_us: ground.epoch_unix_us,
+            epoch_unix_us,
             linked: self.key.is_some(),
             looks_inside: self.offer.can(Capability::LookInside),
             bench,
@@ -196,7 +223,7 @@ impl Station for Live {
             to_press: None,
             action_done: None,
             notices: vec![],
-            inbox: vec![],
+            inbox,
             last_authorisation: None,
             suspicious: false,
             pin_asked: false,
@@ -205,7 +232,25 @@ impl Station for Live {
         };
         world.drops = world.seen()?.map_or(0, |seen| seen.dropped_links);
         world.drain_phone()?;
-        Ok(Box::new(world))
+        Ok(world)
+    }
+}
+
+/// The band of a case as it is at this time of the case.
+fn new_band(ground: &Ground<'_>, rng: &Rng, now: Instant, memory: Option<MemoryImage>) -> NewBand {
+    NewBand {
+        seed: set_up::band_seed(rng),
+        unix_us: ground.epoch_unix_us.saturating_add_unsigned(now.as_micros()),
+        profile: Some(BandProfile::clone(&ground.profile)),
+        memory,
+    }
+}
+
+/// Puts the band in its place; its card production life cycle data.
+fn renew(bench: &mut Borrowed, band: NewBand) -> Result<Vec<u8>, Trouble> {
+    match ask(bench, Ask::Renew(Box::new(band)))? {
+        Answer::Renewed { cplc } => Ok(cplc),
+        other => Err(unexpected(&other)),
     }
 }
 

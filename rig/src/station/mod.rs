@@ -21,4 +21,4 @@ mod world;
 
 pub use in_process::Embedded;
 pub use offer::{Capability, Offer};
-pub use world::{Acted, Inside, Station, Trouble, World};
+pub use world::{Acted, Inside, Roles, Station, TakesOver, Trouble, World};

@@ -16,6 +16,7 @@ use super::offer::Offer;
 use super::recorder::Recorder;
 use crate::cloud::Cloud;
 use crate::cloud::api::{AuthorisationReason, Refusal, Sms};
+use crate::phone::Phone;
 use crate::phone::io::{Notice, Shown, UserAction};
 use crate::scenario::set_up::Ground;
 use crate::terminal::io::Receipt;
@@ -30,6 +31,38 @@ pub trait Station: fmt::Debug + Send + Sync {
     /// # Errors
     /// When something outside stands in the way.
     fn open(&self, ground: Ground<'_>, rng: &Rng, recorder: Recorder) -> Result<Box<dyn World>, Trouble>;
+
+    /// How a case goes on here that began in an embedded world; `None` where it must begin here.
+    fn takes_over(&self) -> Option<&dyn TakesOver> {
+        None
+    }
+}
+
+/// A station whose time is real: what is given of a case is brought about in an embedded world, and the case goes on here from its first
+/// step.
+pub trait TakesOver {
+    /// The world of one case as it goes on.
+    ///
+    /// # Errors
+    /// When something outside stands in the way.
+    fn take_over(&self, ground: Ground<'_>, rng: &Rng, roles: Roles) -> Result<Box<dyn World>, Trouble>;
+}
+
+/// What goes on elsewhere of a world. There is no link between phone and band.
+#[derive(Debug)]
+pub struct Roles {
+    /// Time since the start of the case.
+    pub now: Instant,
+    /// The band.
+    pub band: Band,
+    /// The cloud.
+    pub cloud: Cloud,
+    /// The phone.
+    pub phone: Phone,
+    /// Messages that have reached the holder's phone, oldest first.
+    pub inbox: Vec<Sms>,
+    /// What is written down.
+    pub recorder: Recorder,
 }
 
 /// Why the station could not do what a step asked: never a finding about a rule.
@@ -194,6 +227,10 @@ pub trait World: fmt::Debug + Send {
     }
     /// Another world in the same state, which goes on alike; `None` where there is only one band.
     fn fork(&self) -> Option<Box<dyn World>> {
+        None
+    }
+    /// Drops the link and ends this world; `None` where its band is elsewhere.
+    fn into_roles(self: Box<Self>) -> Option<Roles> {
         None
     }
 }

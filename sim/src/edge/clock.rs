@@ -9,6 +9,8 @@ use crate::time::Instant;
 pub struct Clock {
     started: std::time::Instant,
     started_unix_us: i64,
+    /// What it showed then.
+    started_at: Instant,
 }
 
 impl Clock {
@@ -19,13 +21,22 @@ impl Clock {
         Self {
             started: std::time::Instant::now(),
             started_unix_us: i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX),
+            started_at: Instant::ZERO,
         }
+    }
+
+    /// Goes on from `now`, where another clock was left.
+    #[must_use]
+    pub fn resume(now: Instant) -> Self {
+        let clock = Self::start();
+        let past = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+        Self { started_at: now, started_unix_us: clock.started_unix_us.saturating_sub(past), ..clock }
     }
 
     /// The time.
     #[must_use]
     pub fn now(&self) -> Instant {
-        Instant::ZERO + self.started.elapsed()
+        self.started_at + self.started.elapsed()
     }
 
     /// Where [`Instant::ZERO`] lies in the calendar by the machine's clock, microseconds since 1970-01-01 UTC: what
@@ -53,6 +64,14 @@ mod tests {
         assert!(first <= second);
         assert_eq!(clock.until(first), Duration::ZERO);
         assert!(clock.until(second + Duration::from_secs(60)) <= Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_clock_goes_on_from_where_another_one_was_left() {
+        let left = Instant::ZERO + Duration::from_secs(3_600);
+        let (new, resumed) = (Clock::start(), Clock::resume(left));
+        assert!(resumed.now() >= left);
+        assert!(resumed.epoch_unix_us() <= new.epoch_unix_us() + 1_000_000 - 3_600_000_000);
     }
 
     #[test]
