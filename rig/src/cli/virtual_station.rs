@@ -135,26 +135,33 @@ fn start(run: &Run, way: Way, loaded: &Loaded, share: &Path, reporter: &mut Repo
         Place::Host => 1,
     };
     let whole = run.shard.unwrap_or(Shard::WHOLE);
-    let mut guests = vec![];
-    for part in 1..=machines {
+    let begin = |part: u32, say: &mut dyn FnMut(&str)| {
         let into = Shard { part, of: machines };
         let share = if part == 1 { share.to_owned() } else { PathBuf::from(format!("{}-{part}", share.display())) };
         let task = task(script(run, loaded, whole.split(into)), true, run.trace);
         let machine = match place {
-            Place::Qemu => guest::start(&task, &share, &mut |words| reporter.say(words), &super::interrupt::happened)?,
+            Place::Qemu => guest::start(&task, &share, say, &super::interrupt::happened)?,
             Place::Host => guest::start_on_host(&task, &share)?,
         };
-        let indices: Vec<u32> =
-            (0..u32::try_from(loaded.cases.len()).unwrap_or(0)).filter(|at| into.takes(*at)).collect();
-        guests.push(Guest {
-            machine,
-            lines: Growing::new(share.join("events.jsonl")),
-            share,
-            cases: indices,
-            next: 0,
-            events: vec![],
-            says: false,
+        Ok(Guest::new(machine, share, into, loaded.cases.len()))
+    };
+    // The first one finds what all of them boot.
+    let mut guests = vec![begin(1, &mut |words| reporter.say(words))?];
+    let others: Vec<(Result<Guest, String>, Vec<String>)> = std::thread::scope(|scope| {
+        let starting = (2..=machines).map(|part| {
+            let begin = &begin;
+            scope.spawn(move || {
+                let mut said = vec![];
+                (begin(part, &mut |words| said.push(words.to_owned())), said)
+            })
         });
+        let starting: Vec<_> = starting.collect();
+        let died = |_| (Err("a machine could not be started".to_owned()), vec![]);
+        starting.into_iter().map(|one| one.join().unwrap_or_else(died)).collect()
+    });
+    for (guest, said) in others {
+        said.iter().for_each(|words| reporter.say(words));
+        guests.push(guest?);
     }
     Ok(guests)
 }
@@ -240,6 +247,18 @@ fn follow(mut guests: Vec<Guest>, cases: &[Case], inside: &str, reporter: &mut R
 }
 
 impl Guest {
+    fn new(machine: Machine, share: PathBuf, part: Shard, cases: usize) -> Self {
+        Self {
+            machine,
+            lines: Growing::new(share.join("events.jsonl")),
+            share,
+            cases: (0..u32::try_from(cases).unwrap_or(0)).filter(|at| part.takes(*at)).collect(),
+            next: 0,
+            events: vec![],
+            says: false,
+        }
+    }
+
     /// What has happened in it since.
     fn hear(&mut self, cases: &[Case], inside: &str, reporter: &mut Reporter) -> Result<(), String> {
         if !self.says && self.share.join("bandrig.log").exists() {

@@ -250,7 +250,7 @@ impl Run<'_> {
         }
     }
 
-    fn begin(&self, recorder: Recorder) -> Result<Progress, (Broken, Option<Stage>)> {
+    fn begin(&self, recorder: Recorder) -> Result<Progress, (Broken, Option<Box<Stage>>)> {
         let rng = Rng::new(self.seed).fork(&self.case.id);
         let stage = set_up::stage(self.case, self.setting, &rng, recorder)?;
         Ok(Progress { stage, succeeded: BTreeSet::new(), passed: Points::default() })

@@ -43,7 +43,7 @@ pub(super) fn stage(
     setting: &run::Setting,
     rng: &Rng,
     mut recorder: Recorder,
-) -> Result<Stage, (Broken, Option<Stage>)> {
+) -> Result<Stage, (Broken, Option<Box<Stage>>)> {
     let nothing_yet = |broken| (broken, None);
     let (ground, settings) = ground(case, setting).map_err(nothing_yet)?;
     recorder.follow(ground.profile.nfc_channel.framing());
@@ -55,13 +55,13 @@ pub(super) fn stage(
     let world = opened.map_err(|trouble| nothing_yet(trouble.into()))?;
     let mut stage = Stage::new(case, Arc::clone(&setting.fixtures), world, settings);
     if let Err(broken) = stage.bring_about(case) {
-        return Err((broken, Some(stage)));
+        return Err((broken, Some(Box::new(stage))));
     }
     let Some(heir) = heir else { return Ok(stage) };
     let mut stage = stage.moved(|roles| heir.take_over(ground, rng, roles)).map_err(nothing_yet)?;
     match stage.meet_the_band() {
         Ok(()) => Ok(stage),
-        Err(broken) => Err((broken, Some(stage))),
+        Err(broken) => Err((broken, Some(Box::new(stage)))),
     }
 }
 
