@@ -1,6 +1,7 @@
 //! APDUs in words.
 
 use band_sim::wire::apdu::{CApdu, RApdu};
+use band_sim::wire::tag::{self, Secret};
 use band_sim::wire::tlv::{self, Tag};
 
 use super::mask::{hidden, masked_hex, tokens, value_tokens};
@@ -236,7 +237,9 @@ fn data_tokens(command: &CApdu) -> Vec<String> {
         Some(Instruction::PutData) => value_tokens(parameter_tag(command.p1, command.p2), &command.data),
         Some(Instruction::StoreData) => match data_groupings(&command.data) {
             Some(groupings) => groupings.iter().flat_map(grouping_tokens).collect(),
-            None => tokens(&command.data),
+            None if command.cla & 0x0C != 0 || is_known_tlv(&command.data) => tokens(&command.data),
+            // A part of a grouping: what says how secret it is may stand in another command.
+            None => hidden(command.data.len()),
         },
         _ => tokens(&command.data),
     }
@@ -289,19 +292,30 @@ fn holds_keys(grouping: &Grouping<'_>) -> bool {
     matches!(grouping.identifier, 0x8000 | 0x8010 | 0x8100..=0x82FF)
 }
 
+fn content_tokens(grouping: &Grouping<'_>) -> Vec<String> {
+    if holds_keys(grouping) {
+        return hidden(grouping.content.len());
+    }
+    // An identifier that is a tag of two bytes may be one: `9F46` and its value are the same in either form.
+    match tag::info(Tag::new(grouping.identifier.into())) {
+        Some(row) if row.secret != Secret::No => value_tokens(row.tag, grouping.content),
+        _ => tokens(grouping.content),
+    }
+}
+
 fn grouping_tokens(grouping: &Grouping<'_>) -> Vec<String> {
     let mut shown = grouping.header.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>();
-    shown.extend(if holds_keys(grouping) { hidden(grouping.content.len()) } else { tokens(grouping.content) });
+    shown.extend(content_tokens(grouping));
     shown
 }
 
 fn explain_grouping(grouping: &Grouping<'_>) -> String {
     let name = format!("DGI {:04X}", grouping.identifier);
     if holds_keys(grouping) {
-        return named_bytes(&format!("{name} (keys)"), &hidden(grouping.content.len()), 2);
+        return named_bytes(&format!("{name} (keys)"), &content_tokens(grouping), 2);
     }
     if grouping.content.is_empty() || !is_tlv(grouping.content) {
-        return named_bytes(&name, &tokens(grouping.content), 2);
+        return named_bytes(&name, &content_tokens(grouping), 2);
     }
     format!("  {name}, {}\n{}", count(grouping.content.len(), "byte"), explain_tlv(grouping.content, 4))
 }
@@ -368,5 +382,5 @@ fn aid(name: &[u8]) -> String {
 }
 
 fn named_aid(data: &[u8]) -> String {
-    tlv::find(data, band_sim::wire::tag::TAG_4F_ADF_NAME).map_or_else(|| "something".to_owned(), aid)
+    tlv::find(data, tag::TAG_4F_ADF_NAME).map_or_else(|| "something".to_owned(), aid)
 }
