@@ -95,6 +95,14 @@ pub enum Verdict {
     Skipped,
 }
 
+impl Verdict {
+    /// Whether it is one that `--fail-fast` stops at.
+    #[must_use]
+    pub const fn is_trouble(self) -> bool {
+        matches!(self, Self::Failed | Self::Broken)
+    }
+}
+
 /// Why a case did not pass: all a report needs to show it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reason {

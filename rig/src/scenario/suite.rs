@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use super::file::Case;
 use super::run::{self, Outcome, Setting};
-use crate::report::event::Verdict;
 
 /// How a suite is run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// Threads; at least one is used.
     pub jobs: usize,
-    /// Stop starting cases after the first that does not pass.
+    /// Stop starting cases after the first that fails or breaks.
     pub fail_fast: bool,
     /// Run every case twice and call it broken when its events differ by a byte.
     pub check_determinism: bool,
@@ -40,7 +39,7 @@ pub fn run(cases: &[Case], setting: &Setting, options: &Options<'_>, mut tell: i
                     let index = u32::try_from(at).unwrap_or(u32::MAX);
                     let _ = sender.send((index, None));
                     let outcome = one(case, index, setting, options.check_determinism);
-                    if outcome.verdict != Verdict::Passed {
+                    if outcome.verdict.is_trouble() {
                         failed.store(true, Ordering::Relaxed);
                     }
                     if sender.send((index, Some(outcome))).is_err() {
@@ -90,4 +89,64 @@ pub fn default_jobs() -> usize {
 #[must_use]
 pub fn speed_up(simulated: Duration, real: Duration) -> f64 {
     simulated.as_secs_f64() / real.as_secs_f64().max(1e-9)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::report::event::Verdict;
+    use crate::scenario::load::{self, Options as Loading};
+    use crate::station::fixtures::Fixtures;
+    use crate::station::live::Live;
+    use crate::station::local::Local;
+    use crate::station::{Capability, Offer};
+
+    /// A station on the wall clock that waits for nothing.
+    fn station(fixtures: &Fixtures) -> Live {
+        let (_band, bench) = Local::start(Arc::clone(&fixtures.profiles["mi-smart-band-4-nfc"])).unwrap();
+        let can = Capability::ALL.into_iter().filter(|it| *it != Capability::VirtualTime).collect();
+        let (clock, longest_wait) = (Duration::from_secs(1), Duration::ZERO);
+        Live::new(Offer { name: "local".into(), can, settings: BTreeMap::new(), clock, longest_wait }, bench)
+    }
+
+    #[test]
+    fn a_case_that_is_skipped_does_not_stop_the_run_as_a_failure_does() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+        let fixtures = Arc::new(Fixtures::load(&fixtures).unwrap());
+        let text = "\
+scenario: a band pays
+matrix:
+  - { after: 1h, outcome: not_paid }
+  - { after: 0s, outcome: not_paid }
+  - { after: 0ms, outcome: approved }
+  - { after: 0us, outcome: not_paid }
+steps:
+  - wait: ${after}
+  - tap: 4.20 EUR
+    expect: { outcome: \"${outcome}\" }
+";
+        let loaded = load::load_text("four.yaml", text, &Loading { names: fixtures.names(), ..Loading::default() });
+        assert!(loaded.errors.is_empty(), "{:?}", loaded.errors);
+        let setting = Setting {
+            station: Arc::new(station(&fixtures)),
+            fixtures,
+            sources: loaded.sources,
+            seed: 0,
+            keep: run::Keep::Verdicts,
+            repeat_with: String::new(),
+        };
+        let stop = AtomicBool::new(false);
+        let options = Options { jobs: 1, fail_fast: true, check_determinism: false, stop: &stop };
+        let mut verdicts = vec![];
+        run(&loaded.cases, &setting, &options, |_, progress| {
+            if let Progress::Finished(outcome) = progress {
+                verdicts.push(outcome.verdict);
+            }
+        });
+        assert_eq!(verdicts, [Verdict::Skipped, Verdict::Passed, Verdict::Failed]);
+    }
 }
