@@ -8,8 +8,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 
+use super::load::{self, Loaded};
 use super::virtual_station::{self, Way};
-use super::{EXIT_BAD_INPUT, EXIT_STATION, Selection, load};
+use super::{EXIT_BAD_INPUT, EXIT_STATION, Selection};
 use crate::report::out::Paths;
 use crate::report::paint::ColorChoice;
 use crate::report::reporter::{ReportError, Reporter, Settings};
@@ -65,7 +66,7 @@ pub(super) struct Run {
     /// the station `virtual` all of Bluetooth, hci.btsnoop. tshark and Wireshark open both.
     #[arg(long)]
     pub(super) trace: bool,
-    /// Start no further case after the first that does not pass.
+    /// Start no further case after the first that fails or breaks.
     #[arg(long)]
     pub(super) fail_fast: bool,
     /// Run every case twice and compare the events byte by byte.
@@ -105,14 +106,7 @@ pub(super) fn run(run: &Run) -> u8 {
     if loaded.cases.is_empty() {
         super::complain(&loaded.nothing("to run"));
     }
-    let setting = Setting {
-        fixtures: loaded.fixtures,
-        station,
-        sources: loaded.sources,
-        seed: run.seed,
-        keep: keep(run),
-        repeat_with: repeat_with(run),
-    };
+    let setting = setting(run, &loaded, station);
     let indices: Vec<u32> = (0..u32::try_from(loaded.cases.len()).unwrap_or(u32::MAX)).collect();
     // A report that cannot be opened is a wrong word of the command line; one that breaks off later is the world's doing.
     let reporter = match Reporter::open(settings, &indices) {
@@ -126,6 +120,18 @@ pub(super) fn run(run: &Run) -> u8 {
         super::complain(&error.to_string());
         EXIT_STATION
     })
+}
+
+/// What the cases are run with.
+pub(super) fn setting(run: &Run, loaded: &Loaded, station: Arc<dyn Station>) -> Setting {
+    Setting {
+        fixtures: Arc::clone(&loaded.fixtures),
+        station,
+        sources: loaded.sources.clone(),
+        seed: run.seed,
+        keep: keep(run),
+        repeat_with: repeat_with(run),
+    }
 }
 
 /// What somebody will read of the cases that pass.

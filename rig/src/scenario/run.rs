@@ -114,6 +114,18 @@ const fn detail_to_tell(case: &Case) -> Detail {
     if case.sweep.is_some() { Detail::Steps } else { Detail::Exchanges }
 }
 
+/// Ends a case whose station went away in the middle of it, or before: `events` are those it had come to.
+pub fn cut_off(case: &Case, index: u32, setting: &Setting, (verdict, words): (Verdict, &str), events: &mut Vec<Event>) {
+    let run = Run { case, setting, seed: setting.seed, detail: Detail::Verdicts, simulated: Duration::ZERO };
+    let mut recorder = Recorder::new(index, run.detail);
+    recorder.note(band_sim::time::Instant::ZERO, run.started());
+    let trouble = Trouble::without_exchanges(verdict, words.to_owned(), case.title.span.clone());
+    let (whole, _) = run.end_before_the_steps(recorder, trouble);
+    let at_us = events.last().map_or(0, |last| last.at_us);
+    let from = usize::from(!events.is_empty());
+    events.extend(whole.into_iter().skip(from).map(|event| Event { at_us, ..event }));
+}
+
 /// Two runs with one seed differ: the case is broken, whatever its verdict was.
 pub fn call_nondeterministic(outcome: &mut Outcome, again: &Outcome) {
     let differs = outcome.events.iter().zip(&again.events).position(|(one, other)| one != other);
@@ -207,25 +219,14 @@ impl Run<'_> {
         let mut recorder = Recorder::new(index, self.detail);
         recorder.note(band_sim::time::Instant::ZERO, self.started());
         if let Some(unmet) = needs::unmet(self.case, self.setting.station.offer()) {
-            let trouble = Trouble {
-                verdict: Verdict::Skipped,
-                message: unmet.words,
-                at: unmet.at,
-                mismatches: vec![],
-                exchanges: vec![],
-            };
-            let reason = self.reason(&trouble, &mut recorder, None, vec![]);
-            recorder.note(band_sim::time::Instant::ZERO, finished(Verdict::Skipped, Some(reason), 0));
-            return (recorder.into_events(), Verdict::Skipped);
+            return self
+                .end_before_the_steps(recorder, Trouble::without_exchanges(Verdict::Skipped, unmet.words, unmet.at));
         }
         let mut progress = match self.begin(recorder.clone()) {
             Ok(progress) => progress,
             Err((broken, stage)) => {
-                let mut recorder = stage.map_or(recorder, |mut stage| stage.world.recorder().clone());
-                let trouble = Trouble::broken(broken, self.case.title.span.clone());
-                let reason = self.reason(&trouble, &mut recorder, None, vec![]);
-                recorder.note(band_sim::time::Instant::ZERO, finished(trouble.verdict, Some(reason), 0));
-                return (recorder.into_events(), trouble.verdict);
+                let recorder = stage.map_or(recorder, |mut stage| stage.world.recorder().clone());
+                return self.end_before_the_steps(recorder, Trouble::broken(broken, self.case.title.span.clone()));
             }
         };
         match &self.case.sweep {
@@ -238,6 +239,12 @@ impl Run<'_> {
                 self.sweep(progress, &during, sweep.fault.value, sweep.at.value.0)
             }
         }
+    }
+
+    fn end_before_the_steps(&self, mut recorder: Recorder, trouble: Trouble) -> (Vec<Event>, Verdict) {
+        let reason = self.reason(&trouble, &mut recorder, None, vec![]);
+        recorder.note(band_sim::time::Instant::ZERO, finished(trouble.verdict, Some(reason), 0));
+        (recorder.into_events(), trouble.verdict)
     }
 
     fn started(&self) -> Kind {
@@ -505,7 +512,11 @@ impl Run<'_> {
 
 impl Trouble {
     fn broken(broken: Broken, at: Span) -> Self {
-        Self { verdict: Verdict::Broken, message: broken.0, at, mismatches: vec![], exchanges: vec![] }
+        Self::without_exchanges(Verdict::Broken, broken.0, at)
+    }
+
+    const fn without_exchanges(verdict: Verdict, message: String, at: Span) -> Self {
+        Self { verdict, message, at, mismatches: vec![], exchanges: vec![] }
     }
 
     fn failed(step: &Step, mismatches: Vec<Mismatch>) -> Self {

@@ -9,6 +9,7 @@ work=$(mktemp -d)
 failures=0
 daemons='bluetoothd btvirt pcscd dbus-daemon band'
 scenario=scenarios/activation/add-activate-tap.yaml
+three_cases=scenarios/wallet/the-seventh-card-after-one-was-removed.yaml
 
 # check WHAT COMMAND…: it succeeds.
 check() {
@@ -31,7 +32,7 @@ wait_for() {
         busybox usleep 100000
     done
 }
-station() { "$BANDRIG" run "$scenario" --station "$1" --out "$work/out" >"$work/said" 2>&1; }
+station() { "$BANDRIG" run "${2-$scenario}" --station "$1" --out "$work/out" >"$work/said" 2>&1; }
 ends_with() { [ "$code" -eq "$1" ]; }
 says() { grep -F -- "$1" "$work/said"; }
 runs() { pgrep -x "$1"; }
@@ -43,6 +44,8 @@ no_controller() { ! ls /sys/class/bluetooth/hci* 2>/dev/null; }
 not_loaded() { [ ! -e /sys/module/hci_vhci ]; }
 nothing_is_left() { none_runs && no_controller && not_loaded && [ "$(mounts)" = "$before" ]; }
 mounts() { cut -d' ' -f5 /proc/self/mountinfo | sort; }
+has_run_a_case() { grep -q case_finished "$work/out/station/events.jsonl"; }
+junit_counts() { [ "$(grep -c "<$1 " "$work/out/junit.xml")" -eq "$2" ]; }
 is_up() { grep -q '^ready' "$work/out/station/band.out"; }
 
 station virtual:host
@@ -74,5 +77,18 @@ for signal in INT KILL; do
     wait $run
     check "nothing of it is left after SIG$signal" wait_for 20 nothing_is_left
 done
+rm -rf "$work/out"
+station virtual:host "$three_cases" &
+run=$!
+check 'the first of three cases runs' wait_for 90 has_run_a_case
+kill -KILL "$(pgrep -f -- '--station .*stations/virtual.yaml')"
+wait $run
+code=$?
+check 'a run whose program inside is killed ends as station trouble' ends_with 3
+check 'which is said' says 'status 137, 2 of 3 cases left'
+check 'the reports know all cases' junit_counts testcase 3
+check 'the one that ran as broken' junit_counts error 1
+check 'the one after it as not run' junit_counts skipped 1
+check 'nothing of it is left' wait_for 20 nothing_is_left
 rm -rf "$work"
 [ "$failures" = 0 ]

@@ -1,22 +1,24 @@
 //! `bandrig run --station virtual` and `bandrig station`: this side of the virtual station.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Subcommand;
 
+mod part;
+
+use self::part::{Bench, Part};
 use super::load::Loaded;
 use super::run::Run;
 use super::{EXIT_BAD_INPUT, EXIT_STATION, standing};
-use crate::report::event::{Event, Kind, Verdict};
 use crate::report::out::TAPS;
 use crate::report::reporter::{Reporter, Settings};
-use crate::scenario::file::Case;
 use crate::scenario::select::Shard;
 use crate::scenario::suite;
+use crate::station::Embedded;
 use crate::station::guest::{self, Machine, Place, Task, capture};
 
 /// The station's file, in the fixtures folder.
@@ -75,9 +77,10 @@ pub(super) fn run(run: &Run, way: Way, loaded: &Loaded, settings: Settings) -> u
         }
     };
     reporter.say(&format!("{} cases, seed {}", cases.len(), run.seed));
+    let setting = super::run::setting(run, loaded, std::sync::Arc::new(Embedded::default()));
+    let bench = Bench { cases, inside: &inside.display().to_string(), setting: &setting, fail_fast: run.fail_fast };
     super::interrupt::watch(&std::sync::Arc::default());
-    let ended = start(run, way, loaded, &share, &mut reporter)
-        .and_then(|guests| follow(guests, cases, &inside.display().to_string(), &mut reporter));
+    let ended = start(run, way, loaded, &share, &mut reporter).and_then(|guests| follow(guests, &bench, &mut reporter));
     let captured = if run.trace { captures(&share, run.out.as_deref()) } else { Ok(()) };
     let ended = ended.and(captured);
     let closed = reporter.close(began.elapsed());
@@ -143,7 +146,7 @@ fn start(run: &Run, way: Way, loaded: &Loaded, share: &Path, reporter: &mut Repo
             Place::Qemu => guest::start(&task, &share, say, &super::interrupt::happened)?,
             Place::Host => guest::start_on_host(&task, &share)?,
         };
-        Ok(Guest::new(machine, share, into, loaded.cases.len()))
+        Ok(Guest { machine, part: Part::new(share, into, loaded.cases.len()) })
     };
     // The first one finds what all of them boot.
     let mut guests = vec![begin(1, &mut |words| reporter.say(words))?];
@@ -169,16 +172,7 @@ fn start(run: &Run, way: Way, loaded: &Loaded, share: &Path, reporter: &mut Repo
 /// A machine that runs a part of the cases.
 struct Guest {
     machine: Machine,
-    share: PathBuf,
-    /// The cases it runs, by their places among all.
-    cases: Vec<u32>,
-    /// How many of them have ended.
-    next: usize,
-    lines: Growing,
-    /// What has happened in the one that runs.
-    events: Vec<Event>,
-    /// Whether it has begun.
-    says: bool,
+    part: Part,
 }
 
 /// Brings the captures to where they were asked for.
@@ -223,8 +217,10 @@ fn script(run: &Run, loaded: &Loaded, part: Shard) -> String {
     format!("exec \"$BANDRIG\" run {} >\"$RESULTS/bandrig.log\" 2>&1\n", words.join(" "))
 }
 
-/// Hands every case to the reports as soon as it has ended inside, until all machines are off.
-fn follow(mut guests: Vec<Guest>, cases: &[Case], inside: &str, reporter: &mut Reporter) -> Result<(), String> {
+/// Hands every case to the reports as soon as it has ended inside, until all machines are off. What one of them leaves behind does not
+/// stop the others.
+fn follow(mut guests: Vec<Guest>, bench: &Bench<'_>, reporter: &mut Reporter) -> Result<(), String> {
+    let mut ended = Ok(());
     while !guests.is_empty() {
         if super::interrupt::happened() {
             // Dropped, they are switched off.
@@ -232,102 +228,30 @@ fn follow(mut guests: Vec<Guest>, cases: &[Case], inside: &str, reporter: &mut R
         }
         let mut on = vec![];
         for mut guest in guests {
-            let off = guest.machine.ended()?.is_some();
-            guest.hear(cases, inside, reporter)?;
-            if off {
-                guest.outcome()?;
-            } else {
-                on.push(guest);
+            match guest.look(bench, reporter) {
+                Ok(false) => on.push(guest),
+                Ok(true) => {}
+                Err(words) => {
+                    guest.part.give_up(bench, reporter);
+                    ended = ended.and(Err(words));
+                }
             }
         }
         guests = on;
         std::thread::sleep(LOOK);
     }
-    Ok(())
+    ended
 }
 
 impl Guest {
-    fn new(machine: Machine, share: PathBuf, part: Shard, cases: usize) -> Self {
-        Self {
-            machine,
-            lines: Growing::new(share.join("events.jsonl")),
-            share,
-            cases: (0..u32::try_from(cases).unwrap_or(0)).filter(|at| part.takes(*at)).collect(),
-            next: 0,
-            events: vec![],
-            says: false,
+    /// What is new in it; whether it is off, with all its cases run.
+    fn look(&mut self, bench: &Bench<'_>, reporter: &mut Reporter) -> Result<bool, String> {
+        let off = self.machine.ended()?.is_some();
+        self.part.hear(bench, reporter)?;
+        if off {
+            self.part.outcome()?;
         }
-    }
-
-    /// What has happened in it since.
-    fn hear(&mut self, cases: &[Case], inside: &str, reporter: &mut Reporter) -> Result<(), String> {
-        if !self.says && self.share.join("bandrig.log").exists() {
-            self.says = true;
-            self.tell_next(cases, reporter);
-        }
-        while let Some(line) = self.lines.next()? {
-            let mut event: Event =
-                serde_json::from_str(&line).map_err(|error| format!("the virtual station says nonsense: {error}"))?;
-            let Some(case) = self.cases.get(self.next) else {
-                return Err("the virtual station runs another case".into());
-            };
-            event.case = *case;
-            let ends = matches!(event.kind, Kind::CaseFinished { .. });
-            self.events.push(event);
-            if ends {
-                finish(*case, std::mem::take(&mut self.events), inside, reporter)?;
-                self.next += 1;
-                self.tell_next(cases, reporter);
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells which case runs now.
-    fn tell_next(&self, cases: &[Case], reporter: &mut Reporter) {
-        if let Some(case) = self.cases.get(self.next).and_then(|at| cases.get(*at as usize)) {
-            reporter.started(&case.id);
-        }
-    }
-
-    /// How its part of the cases went; verdicts are the reports'.
-    fn outcome(&self) -> Result<(), String> {
-        match guest::outcome(&self.share)? {
-            EXIT_BAD_INPUT | EXIT_STATION if self.next == 0 => {
-                let log = std::fs::read_to_string(self.share.join("bandrig.log")).unwrap_or_default();
-                Err(format!("in the virtual station:\n{}", log.trim_end()))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn finish(case: u32, mut events: Vec<Event>, inside: &str, reporter: &mut Reporter) -> Result<Verdict, String> {
-    if let Some(Event { kind: Kind::CaseFinished { reason: Some(reason), .. }, .. }) = events.last_mut() {
-        reason.repeat_with = reason.repeat_with.replacen(inside, "virtual", 1);
-    }
-    reporter.finished(case, events, None).map_err(|error| error.to_string())
-}
-
-/// A file that somebody else writes: whole lines of it, as they come.
-struct Growing {
-    path: PathBuf,
-    reader: Option<BufReader<File>>,
-    half: String,
-}
-
-impl Growing {
-    const fn new(path: PathBuf) -> Self {
-        Self { path, reader: None, half: String::new() }
-    }
-
-    fn next(&mut self) -> Result<Option<String>, String> {
-        if self.reader.is_none() {
-            self.reader = File::open(&self.path).ok().map(BufReader::new);
-        }
-        let Some(reader) = &mut self.reader else { return Ok(None) };
-        reader.read_line(&mut self.half).map_err(|error| format!("failed to read {}: {error}", self.path.display()))?;
-        Ok(self.half.ends_with('\n').then(|| std::mem::take(&mut self.half)))
+        Ok(off)
     }
 }
 
