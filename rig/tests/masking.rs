@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 use band_sim::wire::{tag, tlv};
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::traits::PublicKeyParts;
 use rsa::{BigUint, RsaPrivateKey, RsaPublicKey};
+use virtual_reader::Slot;
+
+mod virtual_reader;
 
 /// Payments that fail in every way in which card data could be shown, with what the app and raw commands answer. The record with the
 /// card's certificate is read whole and in pieces, in the field and through the app.
@@ -150,26 +150,17 @@ fn of_payments(folder: &Path) -> Vec<Shown> {
 
 /// The whole log of a band in a virtual reader, and the numbers that were read from it there.
 fn of_a_band(card: &str) -> (String, Vec<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let port = address.port().to_string();
+    let slot = Slot::new();
     let mut band = Command::new(env!("CARGO_BIN_EXE_band"))
-        .args(["--vpcd", "--reader-host", "127.0.0.1", "--reader-port", &port, "--cards", card, "--log", "trace"])
+        .args(slot.options())
+        .args(["--cards", card, "--log", "trace"])
         .current_dir(top())
         .stderr(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
         .expect("the band starts");
-    let mut stderr = band.stderr.take().expect("a pipe");
-    let log = std::thread::spawn(move || {
-        let mut log = String::new();
-        let _ = stderr.read_to_string(&mut log);
-        // A band that never comes to the reader does not let it wait for ever.
-        let _ = TcpStream::connect(address);
-        log
-    });
-    let (stream, _) = listener.accept().expect("the band comes to the reader");
-    let mut reader = Reader::new(stream);
+    let log = slot.log_of(&mut band);
+    let mut reader = slot.accept();
     let aid = if card.starts_with("visa") { 0x03 } else { 0x04 };
     reader.answer(&[&[0x00, 0xA4, 0x04, 0x00, 0x07, 0xA0, 0x00, 0x00, 0x00, aid, 0x10, 0x10], &[0x00][..]].concat());
     reader.answer(&[0x80, 0xA8, 0x00, 0x00, 0x02, 0x83, 0x00, 0x00]);
@@ -195,40 +186,9 @@ fn of_a_band(card: &str) -> (String, Vec<String>) {
     drop(reader);
     band.kill().expect("the band is there");
     band.wait().expect("the band ends");
-    let log = log.join().expect("the log");
+    let log = log.recv().expect("the log");
     assert!(log.contains("R-APDU 70 81"), "{log}");
     (log, numbers)
-}
-
-/// The reader's side of the virtual reader: a length of two bytes before each message, controls of one byte.
-struct Reader(TcpStream);
-
-impl Reader {
-    fn new(stream: TcpStream) -> Self {
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
-        stream.set_nodelay(true).expect("a socket");
-        let mut reader = Self(stream);
-        for control in [0x01, 0x02] {
-            reader.send(&[control]);
-        }
-        // The answer to reset.
-        reader.answer(&[0x04]);
-        reader
-    }
-
-    fn send(&mut self, message: &[u8]) {
-        let length = u16::try_from(message.len()).expect("a short message").to_be_bytes();
-        self.0.write_all(&[&length, message].concat()).expect("the band reads");
-    }
-
-    fn answer(&mut self, message: &[u8]) -> Vec<u8> {
-        self.send(message);
-        let mut length = [0; 2];
-        self.0.read_exact(&mut length).expect("the band answers");
-        let mut answer = vec![0; u16::from_be_bytes(length).into()];
-        self.0.read_exact(&mut answer).expect("a whole answer");
-        answer
-    }
 }
 
 /// Opens certificates as anybody can who has the public keys of the issuers.

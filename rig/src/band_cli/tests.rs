@@ -96,6 +96,60 @@ fn a_state_file_that_was_touched_is_refused() {
 
 #[cfg(unix)]
 #[test]
+fn a_state_file_is_never_written_into() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("band.json");
+    let made = make(&["--state", path.to_str().unwrap()]).unwrap();
+    let handle = Handle::new(made.band, Clock::start());
+    state::keep(&handle, made.state).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    // A second name of the same file: whatever is done to that file shows here, and a new file in its place does not.
+    let old = folder.path().join("old.json");
+    std::fs::hard_link(&path, &old).unwrap();
+    handle.input(band_sim::band::Input::Button(band_sim::band::Button::FactoryReset));
+    assert_ne!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(std::fs::read(&old).unwrap(), before);
+}
+
+#[test]
+fn a_state_that_cannot_be_written_leaves_the_old_one_whole_and_stops_the_band() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("band.json");
+    let made = make(&["--state", path.to_str().unwrap()]).unwrap();
+    let handle = Handle::new(made.band, Clock::start());
+    let failed = state::keep(&handle, made.state).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    // There is no place for the new file: a folder is in its way.
+    std::fs::create_dir(state::new_name(&path)).unwrap();
+    handle.input(band_sim::band::Input::Button(band_sim::band::Button::FactoryReset));
+    let trouble = failed.take().expect("the trouble");
+    // Returns once it is stopped.
+    handle.run();
+    assert!(matches!(trouble, Trouble::Station(_)), "{trouble:?}");
+    assert!(trouble.to_string().starts_with("failed to write the state file "), "{trouble}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert!(State::load(&path).is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_crash_left_of_a_new_state_is_in_nobodys_way() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("band.json");
+    // Longer than the new one will be, and for everybody to read.
+    std::fs::write(state::new_name(&path), vec![b'x'; 1 << 20]).unwrap();
+    for _ in 0..2 {
+        let made = make(&["--state", path.to_str().unwrap()]).unwrap();
+        state::keep(&Handle::new(made.band, Clock::start()), made.state).unwrap();
+        assert!(State::load(&path).unwrap().is_some());
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left over");
+}
+
+#[cfg(unix)]
+#[test]
 fn a_state_file_is_its_owners_only() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
