@@ -24,6 +24,7 @@ needs=(
     'command -v dbus-daemon|dbus'
     'command -v dbus-send|dbus-bin'
     'command -v pgrep|procps'
+    'command -v systemd-analyze|systemd'
 )
 
 # missing_needs: the packages of every need that is not there, in `missing`.

@@ -30,12 +30,12 @@ const EXIT_STATION: u8 = 3;
 
 const EXAMPLES: &str = "\
 Examples:
-  band --vpcd --cards mastercard-debit             a contactless card in the reader `Virtual PCD 00 00` of pcscd
-  band --vpcd --cards shop.yaml --state band.json  keeps cards, counters and log over restarts
-  band --vpcd --interface contact --log debug      behind a reader with contacts; every APDU in the log
-  opensc-tool --list-readers                       where it can be seen
-  band --ble hci1                                  a band to pair with, on that Bluetooth adapter (built with `--features bluez`)
-  band --ble hci1 --vpcd --key @key --state b.json on both, paired already with the key in the file `key`
+  band --vpcd --cards mastercard-debit              a contactless card in the reader `Virtual PCD 00 00` of pcscd
+  band --vpcd --cards shop.yaml --state band.json   keeps cards, counters and log over restarts
+  band --vpcd --interface contact --log debug       behind a reader with contacts; every APDU in the log
+  opensc-tool --list-readers                        where it can be seen
+  band --ble hci1                                   a band to pair with, on that Bluetooth adapter (built with `--features bluez`)
+  band --ble hci1 --vpcd --key @key --state b.json  on both, paired already with the key in the file `key`
 
 Cards are added at start as in the field: the app asks the cloud, the token service manager's scripts open SCP03 in the band's
 secure element, the bank's code confirms. `ready` on standard output means that all of that is done. Logs go to standard error,

@@ -11,6 +11,14 @@ fn cli(words: &[&str]) -> Cli {
     Cli::parse_from(["band", "--fixtures", fixtures].iter().chain(words))
 }
 
+/// The command lines of a text: what comes after the program's name, up to a gap of two spaces.
+#[cfg(all(feature = "vpcd", feature = "bluez"))]
+fn command_lines<'t>(text: &'t str, program: &str) -> Vec<Vec<&'t str>> {
+    let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix(program)?.strip_prefix(' '));
+    let lines = lines.map(|line| line.split("  ").next().unwrap_or_default());
+    lines.map(|line| line.split_whitespace().take_while(|word| !word.starts_with('#')).collect()).collect()
+}
+
 fn make(words: &[&str]) -> Result<make::Made, String> {
     make::make(&cli(words), &make::Place::default(), 1_767_268_800_000_000).map_err(|trouble| trouble.to_string())
 }
@@ -158,4 +166,53 @@ fn a_state_file_is_its_owners_only() {
     state::keep(&Handle::new(made.band, Clock::start()), made.state).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left over");
+}
+
+#[cfg(all(feature = "vpcd", feature = "bluez"))]
+mod of_the_words {
+    use super::*;
+
+    const README: &str = include_str!("../../../README.md");
+
+    /// Whether it is a command line, with the digits of a key in place of its file.
+    fn parse(words: &[&str]) -> Result<Cli, clap::Error> {
+        let words =
+            words.iter().map(|word| if word.starts_with('@') { "30313233343536373839404142434445" } else { word });
+        Cli::try_parse_from(["band"].into_iter().chain(words))
+    }
+
+    /// What a line of the unit says of this.
+    fn of_the_unit(key: &str) -> &'static str {
+        let (_, unit) = README.split_once("```ini\n").unwrap();
+        let lines = unit.split("```").next().unwrap().lines();
+        lines.filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).next().unwrap()
+    }
+
+    #[test]
+    fn examples_are_command_lines() {
+        for (text, program, expected) in [
+            (EXAMPLES, "band", 5),
+            (README, "target/release/band", 1),
+            (README, "cargo run --release --bin band --", 1),
+        ] {
+            let found = command_lines(text, program);
+            assert_eq!(found.len(), expected, "{program}: {found:?}");
+            for words in found {
+                let cli = parse(&words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+                assert!(require_a_place(&cli).is_ok(), "{words:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_unit_starts_what_there_is_and_starts_it_again_when_that_helps() {
+        let start = command_lines(of_the_unit("ExecStart"), "/usr/local/bin/band");
+        let cli = parse(&start[0]).unwrap();
+        assert!(require_a_place(&cli).is_ok());
+        // The unit makes the folder of the state, below this one.
+        let folder = Path::new("/var/lib").join(of_the_unit("StateDirectory"));
+        assert_eq!(cli.state.unwrap().parent(), Some(&*folder));
+        assert_eq!(of_the_unit("Restart"), "on-failure");
+        assert_eq!(of_the_unit("RestartPreventExitStatus"), EXIT_BAD_INPUT.to_string());
+    }
 }
