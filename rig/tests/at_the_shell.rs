@@ -466,3 +466,74 @@ fn the_list_as_json_names_every_case_with_its_rules_and_steps() {
     assert_eq!(cases[1]["rules"][0], "R10");
     assert_eq!(cases[1]["steps"][1], "check: { agree: true }");
 }
+
+/// Packages that `./test` installs.
+fn installed_by_test() -> Vec<String> {
+    let needs = fs::read_to_string(top().join(".ci/needs.sh")).expect("what the full test needs");
+    let rows = needs.lines().filter_map(|line| line.trim().strip_prefix('\'')?.strip_suffix('\'')?.rsplit_once('|'));
+    rows.flat_map(|(_, packages)| packages.split(' ')).map(str::to_owned).collect()
+}
+
+/// Packages of a command that installs them, whatever comes after it.
+fn packages(command: &str) -> Option<Vec<&str>> {
+    let words = command.strip_prefix("apt-get install ")?.split([',', '&']).next()?.split_whitespace();
+    Some(words.filter(|word| !word.starts_with("--")).collect())
+}
+
+#[test]
+fn the_doctor_names_packages_that_the_full_test_installs_too() {
+    let nothing = tempfile::tempdir().expect("a folder");
+    let doctor = |options: &[&str]| {
+        let mut command = bandrig(&[&["doctor"], options].concat());
+        // Neither programs nor a kernel from earlier: what is left is in the folders of root.
+        command.env("PATH", nothing.path()).env("CARGO_TARGET_DIR", nothing.path()).output().expect("the binary starts")
+    };
+    let output = doctor(&["--json"]);
+    assert_eq!(output.status.code(), Some(3), "{}", complained(&output));
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&said(&output)).expect("JSON");
+    let missing: Vec<_> = rows.iter().filter(|row| row["state"] == "missing").collect();
+    let mends = |what: &str| missing.iter().find(|row| row["what"] == what).and_then(|row| row["mend"].as_str());
+    let known = installed_by_test();
+    for row in &missing {
+        for package in row["mend"].as_str().and_then(packages).into_iter().flatten() {
+            assert!(known.iter().any(|it| it == package), "./test does not install {package}: {row}");
+        }
+    }
+    for (what, package) in [
+        ("qemu-system-x86_64", "qemu-system-x86"),
+        ("cpio", "cpio"),
+        ("busybox", "busybox-static"),
+        ("bluetoothctl", "bluez"),
+        ("btvirt", "bluez-test-tools"),
+        ("dbus-daemon", "dbus"),
+    ] {
+        assert_eq!(mends(what).and_then(packages), Some(vec![package]), "{what}: {missing:?}");
+        let all = mends("packages").and_then(packages).unwrap_or_default();
+        assert!(all.contains(&package), "one line for all: {all:?}");
+    }
+    assert_eq!(mends("kernel"), Some("apt-get update"), "apt knows no kernel: {missing:?}");
+    let text = said(&doctor(&["--color", "never"]));
+    let line = format!("mend it: {}", mends("packages").expect("a line for all"));
+    assert!(text.lines().any(|it| it.trim() == line), "{text}");
+}
+
+#[test]
+fn a_virtual_station_without_its_band_says_how_to_build_it_before_anything_starts() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = tempfile::tempdir_in(target).expect("a folder");
+    let alone = folder.path().join("bandrig");
+    fs::hard_link(env!("CARGO_BIN_EXE_bandrig"), &alone).expect("another name");
+    for station in ["virtual", "virtual:qemu"] {
+        let mut command = Command::new(&alone);
+        command.args(["run", "scenarios/lab", "--station", station, "--out"]).arg(folder.path().join("out"));
+        // There is no kernel either, and none is fetched.
+        let output = command.current_dir(top()).env("CARGO_TARGET_DIR", folder.path()).output().expect("it starts");
+        let errors = complained(&output);
+        assert_eq!(output.status.code(), Some(3), "{errors}");
+        assert!(errors.contains("build it with `cargo build --release --features bluez,pcsc`"), "{errors}");
+        #[cfg(all(feature = "bluez", feature = "pcsc"))]
+        assert!(errors.contains(&format!("there is no {}", folder.path().join("band").display())), "{errors}");
+        assert!(!errors.contains("boots") && !errors.contains("fetches"), "{errors}");
+        assert!(!folder.path().join("virtual-station").exists(), "{errors}");
+    }
+}

@@ -67,6 +67,18 @@ fn every_scenario_names_only_rules_that_exist() {
     assert_none(&problems);
 }
 
+#[test]
+fn the_packages_of_the_virtual_station_are_those_that_it_looks_for() {
+    use bandrig::station::guest::{PROGRAMS, VPCD};
+    let readme = std::fs::read_to_string(workspace().join("README.md")).expect("README.md");
+    let named = readme.lines().find_map(|line| line.strip_prefix("It needs `")?.split('`').next()).expect("packages");
+    let mut named: Vec<&str> = named.split(' ').collect();
+    let mut needed: Vec<&str> = PROGRAMS.iter().chain([&VPCD]).map(|(_, package)| *package).collect();
+    named.sort_unstable();
+    needed.sort_unstable();
+    assert_eq!(named, needed);
+}
+
 /// What is wrong with the table, given what stands in each file.
 fn problems(readme: &str, read: Read<'_>) -> Vec<String> {
     let table = table(readme);

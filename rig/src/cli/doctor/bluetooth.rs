@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Finding, State, find_program};
+use super::{Finding, State};
+use crate::station::guest::find_program;
 
 /// Where distributions put the daemon, which is in nobody's path.
 const DAEMONS: [&str; 3] =

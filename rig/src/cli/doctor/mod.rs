@@ -1,7 +1,6 @@
 //! `bandrig doctor`: what of the world outside is there, what is missing, and the command that mends it.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
 
 use clap::Args;
 
@@ -104,13 +103,6 @@ fn this_program() -> Vec<Finding> {
         feature("pcsc", cfg!(feature = "pcsc"), "taps through readers", "libpcsclite-dev pkg-config"),
         feature("bluez", cfg!(feature = "bluez"), "Bluetooth through BlueZ", "libdbus-1-dev pkg-config"),
     ]
-}
-
-/// A program on the path, or where Debian's users have none.
-fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from));
-    folders.map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
 fn as_text(found: &[(&str, Vec<Finding>)], paint: Paint) -> String {

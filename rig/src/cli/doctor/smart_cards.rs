@@ -5,7 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Finding, find_program};
+use super::Finding;
+use crate::station::guest::find_program;
 
 /// pcsc-lite's socket, unless the environment names another one.
 const SOCKET: &str = "/run/pcscd/pcscd.comm";

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Finding, find_program};
-use crate::station::guest::{self, Place};
+use super::Finding;
+use crate::station::guest::{self, Place, find_program, install};
 
 /// All of it.
 pub(super) fn look() -> Vec<Finding> {
@@ -34,10 +34,6 @@ fn program(name: &str, package: &str) -> Finding {
         Some(path) => Finding::good(name, path.display().to_string()),
         None => Finding::missing(name, "not installed", install(&[package])),
     }
-}
-
-fn install(packages: &[&str]) -> String {
-    format!("apt-get install --no-install-recommends {}", packages.join(" "))
 }
 
 fn kernel(unpacked: bool, knows: impl FnOnce() -> bool) -> Finding {

@@ -25,7 +25,7 @@ pub fn obstacle() -> Option<String> {
     let adapter = fs::read_dir("/sys/class/bluetooth").ok().and_then(|mut found| found.next());
     if !is_root() {
         Some("it takes root".into())
-    } else if !super::has("unshare") {
+    } else if super::find_program("unshare").is_none() {
         Some("there is no `unshare` (util-linux)".into())
     } else if let Some(daemon) = DAEMONS.iter().find(is_there) {
         Some(format!("{daemon} runs here already"))

@@ -27,10 +27,9 @@ pub use kernel::{Kernel, PACKAGE as KERNEL_PACKAGE, cache, prepare};
 pub use machine::{Accelerator, Machine, accelerator, kvm_hangs};
 
 /// Programs that the station needs on this machine, and the Debian packages that have them; first those for QEMU alone.
-pub const PROGRAMS: [(&str, &str); 9] = [
+pub const PROGRAMS: [(&str, &str); 8] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("cpio", "cpio"),
-    ("dpkg", "dpkg"),
     ("depmod", "kmod"),
     ("busybox", "busybox-static"),
     ("btvirt", "bluez-test-tools"),
@@ -39,7 +38,7 @@ pub const PROGRAMS: [(&str, &str); 9] = [
     ("pcscd", "pcscd"),
 ];
 /// How many of [`PROGRAMS`] are for QEMU alone.
-const FOR_QEMU: usize = 3;
+const FOR_QEMU: usize = 2;
 /// The driver of the virtual reader, and its package.
 pub const VPCD: (&str, &str) = ("/usr/lib/pcsc/drivers/serial/libifdvpcd.so", "vsmartcard-vpcd");
 
@@ -86,19 +85,20 @@ pub fn missing_packages(place: Place) -> Vec<&'static str> {
         Place::Host => FOR_QEMU,
     };
     let programs = PROGRAMS.iter().skip(needed);
-    let mut missing: Vec<_> = programs.filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
+    let mut missing: Vec<_> =
+        programs.filter(|(program, _)| find_program(program).is_none()).map(|(_, package)| *package).collect();
     if !Path::new(VPCD.0).exists() {
         missing.push(VPCD.1);
     }
     missing
 }
 
-/// Whether a program is there, in the folders of root too: a user's path may lack them.
+/// Where a program is, in the folders of root too: a user's path may lack them.
 #[must_use]
-pub fn has(program: &str) -> bool {
+pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
-    folders.into_iter().any(|folder| folder.join(program).is_file())
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from));
+    folders.map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
 /// The programs that run inside: this one, and `band` beside it.
@@ -137,7 +137,8 @@ pub fn start(
 /// # Errors
 /// As [`start`]; the kernel's own virtual controllers may be there and not work.
 pub fn start_on_host(task: &Task, share: &Path) -> Result<Machine, String> {
-    lay(task, share, Place::Host, &[("ON_THIS_HOST", "yes".to_owned())])?;
+    let programs = require(Place::Host)?;
+    lay(task, share, &programs, &[("ON_THIS_HOST", "yes".to_owned())])?;
     let unload = host::load()?;
     Machine::on_host(share, unload)
 }
@@ -162,21 +163,31 @@ impl Running for Machine {
 
 /// Lays out what the guest will find in `share`, and its kernel.
 fn lay_for_qemu(task: &Task, share: &Path, say: &mut dyn FnMut(&str)) -> Result<Kernel, String> {
+    // Before the kernel is fetched, which takes a while.
+    let programs = require(Place::Qemu)?;
     let kernel = prepare(&cache(), say)?;
-    lay(task, share, Place::Qemu, &[("MODULES", quoted(&kernel.modules)), ("ON_THIS_HOST", String::new())])?;
+    lay(task, share, &programs, &[("MODULES", quoted(&kernel.modules)), ("ON_THIS_HOST", String::new())])?;
     Ok(kernel)
 }
 
-/// Lays out what the guest will find in `share`, with `more` in its environment.
-fn lay(task: &Task, share: &Path, place: Place, more: &[(&str, String)]) -> Result<(), String> {
+/// The [`programs`], on a machine that has all that they need there.
+fn require(place: Place) -> Result<(PathBuf, PathBuf), String> {
+    let programs = programs()?;
     let missing = missing_packages(place);
-    if !missing.is_empty() {
-        return Err(format!(
-            "the virtual station needs what is not installed; run `apt-get install --no-install-recommends {}`",
-            missing.join(" ")
-        ));
+    if missing.is_empty() {
+        return Ok(programs);
     }
-    let (bandrig, band) = programs()?;
+    Err(format!("the virtual station needs what is not installed; run `{}`", install(&missing)))
+}
+
+/// The command that installs packages.
+#[must_use]
+pub fn install(packages: &[&str]) -> String {
+    format!("apt-get install --no-install-recommends {}", packages.join(" "))
+}
+
+/// Lays out what the guest will find in `share`, with `more` in its environment.
+fn lay(task: &Task, share: &Path, (bandrig, band): &(PathBuf, PathBuf), more: &[(&str, String)]) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("failed to write to {}: {error}", share.display());
     fs::create_dir_all(share).map_err(failed)?;
     capture::clear(share);
@@ -187,8 +198,8 @@ fn lay(task: &Task, share: &Path, place: Place, more: &[(&str, String)]) -> Resu
     let env = [
         ("NOW", now.to_string()),
         ("WORK", quoted(&task.work)),
-        ("BANDRIG", quoted(&bandrig)),
-        ("BAND", if task.band { quoted(&band) } else { String::new() }),
+        ("BANDRIG", quoted(bandrig)),
+        ("BAND", if task.band { quoted(band) } else { String::new() }),
         ("BAND_LOG", if task.capture { "debug" } else { "info" }.to_owned()),
         ("CONTROLLERS", task.controllers.to_string()),
         ("CAPTURE", if task.capture { "yes" } else { "" }.to_owned()),
