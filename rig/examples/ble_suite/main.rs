@@ -1,4 +1,4 @@
-//! A phone over real BlueZ against a band that is served over real BlueZ: adding a card, being hostile. Run by
+//! A phone over real BlueZ against a band that is served over real BlueZ: adding a card, being hostile, losing the world. Run by
 //! `rig/tests/foreign/guest.sh`, where linked virtual controllers, bluetoothd and `band --ble` are up.
 //!
 //! Prints a line per check, `ok` or `FAILED`, and ends with 1 when one has failed, with 3 when the world was in the way.
@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod echo;
+mod hold;
 mod hostile;
 mod raw;
 mod speed;
@@ -42,6 +43,12 @@ struct Cli {
 enum What {
     /// Link the band, add a card, activate it, look at it, remove it.
     AddCard,
+    /// Hold a link until it is lost, say why, link the band again.
+    Hold {
+        /// How often it is lost.
+        #[arg(long, default_value_t = 1)]
+        times: usize,
+    },
     /// Everything a phone should not do.
     Hostile {
         /// Another phone's adapter.
@@ -110,6 +117,7 @@ fn main() -> ExitCode {
     let mut checks = Checks::default();
     let done = match &cli.what {
         What::AddCard => bench::add_card(&cli, &mut checks),
+        What::Hold { times } => hold::hold(&cli, *times, &mut checks),
         What::Hostile { second, other, seed, writes } => {
             hostile::run(&cli, (second, other), *seed, *writes, &mut checks)
         }

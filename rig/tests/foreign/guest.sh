@@ -4,7 +4,8 @@
 #
 #   bandrig station exec virtual --no-band --limit 900 -- bash rig/tests/foreign/guest.sh [PART…]
 #
-# Parts: table gatttool bluetoothctl bleak phone restart, all of these when none is named. By itself, with a second phone and a
+# Parts: table gatttool bluetoothctl bleak phone restart recovery, all of these when none is named; recovery takes away bluetoothd, the
+# adapter, its power and the system bus, ROUNDS times, 2 by default, where the bus is nobody else's. By itself, with a second phone and a
 # device of that one (`--controllers 4 --limit 300`): hostile, everything that no phone should do, bluetoothd killed in the middle, and
 # a good phone at the end; WRITES says how many commands it throws at the band, 5000 by default. By itself, with a release build:
 # speed, round trips beside those of an echo server, and whose time it is while a card is added. Prints a line per check, `ok` or
@@ -29,6 +30,11 @@ need() {
     for each; do
         hciconfig "$each" >/dev/null 2>&1 || { printf 'there is no controller %s here\n' "$each"; exit 3; }
     done
+}
+# property NAME: of the band's adapter.
+property() {
+    dbus-send --system --print-reply=literal --dest=org.bluez /org/bluez/$adapter org.freedesktop.DBus.Properties.Get \
+        string:org.bluez.Adapter1 "string:$1"
 }
 address_of() { hciconfig "$1" | sed -n 's/.*BD Address: \([0-9A-F:]*\).*/\1/p'; }
 need $phone $adapter
@@ -108,37 +114,14 @@ part() {
 phone() { part "$1" 120 "$BLE_SUITE" --adapter $phone --address "$address" --key $key add-card; }
 memory() { sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$band/status"; }
 python() { part "$1" 120 "$VENV/bin/python" "$here/$2" $phone "$address"; }
-bluez_process() {
-    dbus-send --system --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.GetConnectionUnixProcessID string:org.bluez |
-        sed -n 's/.*uint32 //p'
-}
 
-# bluetoothd is killed and comes back; the band is then there again by itself.
-restart() {
-    local process command
-    process=$(bluez_process)
-    [ -n "$process" ] || { say "FAILED  no bluetoothd"; return 1; }
-    mapfile -d '' command <"/proc/$process/cmdline"
-    local before
-    before=$(grep -c '^bluetooth: on' "$work/band.out")
-    kill -KILL "$process"
-    wait_for 20 grep -q 'bluetoothd' "$work/band.log" || { say "FAILED  the band has not noticed"; return 1; }
-    say "ok      the band has noticed"
-    # A service manager may have done it already; where there is none, this is it.
-    wait_for 3 bluez_is_up || manage "${command[@]}" &
-    wait_for 60 served_again "$before" || { say "FAILED  it has not come back"; return 1; }
-    say "ok      it has come back by itself"
-}
-manage() {
-    until "$@" >/dev/null 2>&1; do
-        printf 'crash\n' >>"$work/crashes"
-    done
-}
-crashes() { cat "$work/crashes" 2>/dev/null | wc -l; }
-bluez_is_up() { [ -n "$(bluez_process)" ]; }
-served_again() { [ "$(grep -c '^bluetooth: on' "$work/band.out")" -gt "$1" ]; }
+. $here/recovery.sh
 
-[ $# -gt 0 ] || set -- table gatttool bluetoothctl bleak phone restart
+if [ $# -eq 0 ]; then
+    set -- table gatttool bluetoothctl bleak phone restart
+    if has_own_bus; then set -- "$@" recovery; fi
+fi
+alias=$(property Alias)
 start_band
 for what in "$@"; do
     case $what in
@@ -152,6 +135,13 @@ for what in "$@"; do
             restart
             verdict restart $?
             phone 'phone after the restart'
+            ;;
+        recovery)
+            say "--- recovery"
+            began=$SECONDS
+            recovery
+            verdict recovery $? " ($((SECONDS - began)) s)"
+            phone 'phone after all of that'
             ;;
         hostile)
             need $second $other
@@ -181,8 +171,10 @@ for what in "$@"; do
         *) say "there is no part $what"; exit 2 ;;
     esac
 done
-# Stopped as a service manager does, it says so with a zero.
+# Stopped as a service manager does, it says so with a zero and leaves the adapter as it was.
 stop_band
 verdict 'clean stop' $?
+[ "$(property Alias)" = "$alias" ]
+verdict "the adapter has its own name back" $?
 say "$passed parts passed, $failed failed; $(grep -c '^ok ' "$work/said") checks ok, $(grep -c '^FAILED ' "$work/said") failed"
 [ "$failed" = 0 ]

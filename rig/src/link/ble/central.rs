@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use band_sim::edge::bluez::BluezError;
 use band_sim::edge::bluez::world::World;
 use tokio::time::timeout;
 
@@ -41,12 +42,8 @@ impl Central {
         loop {
             match self.wake().await {
                 Wake::Command(command) => self.handle(command).await,
-                Wake::Lost => self.lost(),
-                Wake::Broken(error) => {
-                    self.ends.blame(error);
-                    self.world = None;
-                    self.lost();
-                }
+                Wake::Lost => self.lost().await,
+                Wake::Broken(error) => self.broken(error),
                 Wake::End => break,
             }
         }
@@ -95,6 +92,7 @@ impl Central {
                 self.link = Some(link);
             }
             Some(Err(error)) => {
+                let error = self.named(error).await;
                 if matches!(error, BleError::World(_)) {
                     self.world = None;
                 }
@@ -112,7 +110,34 @@ impl Central {
         }
     }
 
-    fn lost(&mut self) {
+    /// The link is gone. The world may be what took it, which is then known before the phone is told.
+    async fn lost(&mut self) {
+        match self.trouble().await {
+            Some(error) => self.broken(error.into()),
+            None => self.link_ended(),
+        }
+    }
+
+    /// What went wrong, by its true name: a world that goes away refuses everything on its way.
+    async fn named(&mut self, error: BleError) -> BleError {
+        match self.trouble().await {
+            None | Some(BluezError::SwitchedOff { .. }) => error,
+            Some(gone) => gone.into(),
+        }
+    }
+
+    async fn trouble(&mut self) -> Option<BluezError> {
+        let world = self.world.as_mut()?;
+        if world.is_on().await { None } else { Some(world.why_off().await) }
+    }
+
+    fn broken(&mut self, error: BleError) {
+        self.ends.blame(error);
+        self.world = None;
+        self.link_ended();
+    }
+
+    fn link_ended(&mut self) {
         if self.link.take().is_some() {
             self.ends.tell(LinkEvent::Disconnected);
         }
@@ -144,7 +169,7 @@ impl Central {
                 self.in_flight = 0;
                 self.ends.tell(event);
             }
-            Some(Ok(None)) => self.lost(),
+            Some(Ok(None)) => self.lost().await,
             // Core 5.4 vol 3 part F 3.3.3: no more requests on this link.
             Some(Err(_)) => {
                 self.ends.blame(BleError::NotAnswered { within: self.config.deadlines.request });

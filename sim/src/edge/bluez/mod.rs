@@ -83,7 +83,7 @@ pub enum Notice {
         /// How many since the last such notice.
         notifications: u64,
     },
-    /// The world broke; the edge waits for it to come back.
+    /// The world broke, or is broken in another way than before; the edge waits for it to come back.
     Broken(BluezError),
 }
 
@@ -161,6 +161,8 @@ impl Drop for Peripheral {
 struct Edge {
     band: Handle,
     config: Config,
+    /// The adapter's name before it had the band's.
+    old_alias: Option<String>,
     notices: Box<dyn FnMut(Notice) + Send>,
     stopped: watch::Receiver<bool>,
     outputs: queue::Receiver<Output>,
@@ -189,7 +191,7 @@ impl Edge {
             let now = Wish::of(band);
             wishes.send_if_modified(|wish| core::mem::replace(wish, now) != now);
         });
-        Self { band: band.clone(), config, notices, stopped, outputs, wish, lost }
+        Self { band: band.clone(), config, old_alias: None, notices, stopped, outputs, wish, lost }
     }
 
     fn run(mut self, started: &mpsc::SyncSender<Result<[u8; 6], BluezError>>) {
@@ -198,22 +200,27 @@ impl Edge {
             Err(error) => return drop(started.send(Err(error))),
         };
         runtime.block_on(async {
-            let mut first = true;
+            let mut started = Some(started);
+            let mut broken = None;
             while !*self.stopped.borrow() {
-                let served = serve::Serve::begin(&mut self).await;
-                let ended = match served {
+                let ended = match serve::Serve::begin(&mut self, broken.as_ref()).await {
                     Ok((serve, address)) => {
-                        if core::mem::take(&mut first) {
+                        broken = None;
+                        if let Some(started) = started.take() {
                             let _ = started.send(Ok(address));
                         }
                         serve.run(&mut self).await
                     }
-                    Err(error) if first => return drop(started.send(Err(error))),
-                    // It was said when it broke.
-                    Err(_) => Ok(()),
+                    Err(error) => Err(error),
                 };
                 if let Err(error) = ended {
-                    (self.notices)(Notice::Broken(error));
+                    if let Some(started) = started {
+                        return drop(started.send(Err(error)));
+                    }
+                    if broken.as_ref() != Some(&error) {
+                        (self.notices)(Notice::Broken(error.clone()));
+                    }
+                    broken = Some(error);
                 }
                 let _ = tokio::time::timeout(RETRY, stop_asked(&mut self.stopped)).await;
             }

@@ -2,7 +2,6 @@
 //! its correctness: who is connected, then who has subscribed, then what is asked.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
@@ -10,9 +9,9 @@ use core::time::Duration;
 use bluer::adv::AdvertisementHandle;
 use bluer::gatt::CharacteristicWriter;
 use bluer::gatt::local::{ApplicationHandle, CharacteristicControlEvent, CharacteristicWriteIoRequest, ReqError};
-use bluer::{AdapterEvent, Address, Device, DeviceEvent, DeviceProperty};
+use bluer::{AdapterEvent, AdapterProperty, Address, Device, DeviceEvent, DeviceProperty};
 use futures::stream::{BoxStream, SelectAll, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::socket::{Notifications, Values};
 use super::table::{self, Ask, Controls, Difference, What, req_error};
@@ -42,7 +41,6 @@ type Presence = ([u8; 6], bool);
 pub(super) struct Serve {
     world: World,
     adapter_events: BoxStream<'static, AdapterEvent>,
-    old_alias: String,
     is_virtual: bool,
     nfc_channel: Option<Handle>,
     /// What takes write requests, as the profile has it; everything else takes commands.
@@ -51,6 +49,8 @@ pub(super) struct Serve {
     controls: Controls,
     presence: mpsc::Receiver<Presence>,
     present: mpsc::Sender<Presence>,
+    /// Who follows which device. One whose sender is dropped ends; it would go on for ever, and keep a connection to the bus for that.
+    watchers: BTreeMap<[u8; 6], oneshot::Sender<()>>,
     closed: mpsc::Receiver<(Handle, u64)>,
     close: mpsc::Sender<(Handle, u64)>,
     phone: Option<Phone>,
@@ -69,13 +69,21 @@ struct Phone {
 }
 
 impl Serve {
-    /// Sets the adapter up, registers the table, advertises. Returns the band's address as well.
-    pub(super) async fn begin(edge: &mut Edge) -> Result<(Self, [u8; 6]), BluezError> {
-        let world = World::open(&edge.config.adapter).await?;
+    /// Sets the adapter up, registers the table, advertises. Returns the band's address as well. `broken` is why it does not go on
+    /// with what it had.
+    pub(super) async fn begin(edge: &mut Edge, broken: Option<&BluezError>) -> Result<(Self, [u8; 6]), BluezError> {
+        let world = match broken {
+            // Whoever has switched it off has a reason, and switches it on again.
+            Some(BluezError::SwitchedOff { .. }) => World::open_switched_on(&edge.config.adapter).await?,
+            _ => World::open(&edge.config.adapter).await?,
+        };
         world.power_on().await?;
         let adapter_events = world.adapter_events().await?;
         let profile = edge.band.inspect(|band| band.profile().clone());
-        let old_alias = world.adapter().alias().await.unwrap_or_default();
+        // After a recovery the adapter has the band's name already.
+        if edge.old_alias.is_none() {
+            edge.old_alias = world.adapter().alias().await.ok();
+        }
         let name = profile.identity.name.value.clone();
         world.adapter().set_alias(name).await.map_err(|error| refused("take the band's name", &error))?;
 
@@ -88,7 +96,6 @@ impl Serve {
         let address = world.address();
         let mut serve = Self {
             adapter_events,
-            old_alias,
             is_virtual: is_virtual(world.adapter().name()),
             nfc_channel: profile.gatt.value_handle(&CharacteristicId::NFC_CHANNEL),
             by_request: by_request(&profile.gatt),
@@ -96,6 +103,7 @@ impl Serve {
             controls,
             presence,
             present,
+            watchers: BTreeMap::new(),
             closed,
             close,
             phone: None,
@@ -117,7 +125,10 @@ impl Serve {
 
     /// Serves until the band is stopped or the world breaks; leaves the band without a phone.
     pub(super) async fn run(mut self, edge: &mut Edge) -> Result<(), BluezError> {
-        let ended = self.serve(edge).await;
+        let ended = match self.serve(edge).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.world.named(error).await),
+        };
         let phone = self.phone.as_ref().map(|phone| phone.device);
         self.end_session(edge);
         if ended.is_ok() {
@@ -125,7 +136,7 @@ impl Serve {
             if let Some(device) = phone {
                 let _ = tokio::time::timeout(FAREWELL, disconnect(self.world.adapter().clone(), device)).await;
             }
-            let _ = self.world.adapter().set_alias(core::mem::take(&mut self.old_alias)).await;
+            let _ = self.world.adapter().set_alias(edge.old_alias.take().unwrap_or_default()).await;
         }
         ended
     }
@@ -138,7 +149,7 @@ impl Serve {
                 biased;
                 () = stop_asked(&mut edge.stopped) => return Ok(()),
                 error = self.world.gone() => return Err(error),
-                event = self.adapter_events.next() => self.handle_adapter(event)?,
+                event = self.adapter_events.next() => self.handle_adapter(event).await?,
                 Some((device, here)) = self.presence.recv() => {
                     if here {
                         self.admit(edge, device);
@@ -175,25 +186,33 @@ impl Serve {
         }
     }
 
-    fn handle_adapter(&mut self, event: Option<AdapterEvent>) -> Result<(), BluezError> {
-        let event = event.ok_or_else(|| self.world.adapter_gone())?;
-        if let Some(trouble) = self.world.trouble(&event) {
-            return Err(trouble);
-        }
-        if let AdapterEvent::DeviceAdded(device) = event {
-            self.watch(device);
+    async fn handle_adapter(&mut self, event: Option<AdapterEvent>) -> Result<(), BluezError> {
+        match event {
+            Some(AdapterEvent::DeviceAdded(device)) => self.watch(device),
+            Some(AdapterEvent::DeviceRemoved(device)) => drop(self.watchers.remove(&device.0)),
+            Some(AdapterEvent::PropertyChanged(AdapterProperty::Powered(false))) => {
+                return Err(self.world.why_off().await);
+            }
+            Some(_) => {}
+            // What ends with its connection.
+            None => return Err(self.world.gone().await),
         }
         Ok(())
     }
 
-    /// Tells when this device comes and goes.
-    fn watch(&self, address: Address) {
+    /// Tells when this device comes and goes, until its object does.
+    fn watch(&mut self, address: Address) {
         let Ok(device) = self.world.adapter().device(address) else { return };
+        let (watcher, removed) = oneshot::channel();
         let present = self.present.clone();
         tokio::spawn(async move {
-            let _ = watch(device, &present).await;
+            tokio::select! {
+                _ = watch(device, &present) => {}
+                _ = removed => {}
+            }
             let _ = present.send((address.0, false)).await;
         });
+        self.watchers.insert(address.0, watcher);
     }
 
     fn is_session(&self, device: [u8; 6]) -> bool {

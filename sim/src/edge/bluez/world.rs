@@ -9,21 +9,24 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::HashMap;
 
-use bluer::{Adapter, AdapterEvent, AdapterProperty, Address, Session};
-use dbus::arg::PropMap;
+use bluer::{Adapter, AdapterEvent, Address, Session};
+use dbus::arg::{PropMap, prop_cast};
 use dbus::message::MatchRule;
 use dbus::nonblock::stdintf::org_freedesktop_dbus::ObjectManager;
 use dbus::nonblock::{MsgMatch, Proxy, SyncConnection};
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::stream::{BoxStream, StreamExt};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 /// Objects by path, interfaces by name.
 pub type Objects = HashMap<dbus::Path<'static>, HashMap<String, PropMap>>;
 
 const BLUEZ: &str = "org.bluez";
+const ADAPTER: &str = "org.bluez.Adapter1";
 /// The bus itself answers at once or never.
 const BUS_PATIENCE: Duration = Duration::from_secs(10);
+/// An adapter that is pulled out is switched off first: so long after that it is gone, or somebody has switched it off.
+const PULLED_OUT_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why the band cannot be served, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +41,16 @@ pub enum BluezError {
         wanted: String,
         /// Those there are.
         found: Vec<String>,
+    },
+    /// The adapter was there until now: it was pulled out, or its driver went away.
+    AdapterGone {
+        /// Its name.
+        adapter: String,
+    },
+    /// Somebody has switched the adapter off.
+    SwitchedOff {
+        /// Its name.
+        adapter: String,
     },
     /// The adapter is off and cannot be switched on.
     AdapterOff {
@@ -73,6 +86,13 @@ impl fmt::Display for BluezError {
             Self::NoAdapter { wanted, found } => {
                 write!(f, "there is no Bluetooth adapter {wanted}; there is {}", found.join(", "))
             }
+            Self::AdapterGone { adapter } => write!(f, "adapter {adapter} is gone: was it pulled out?"),
+            Self::SwitchedOff { adapter } => {
+                write!(
+                    f,
+                    "adapter {adapter} was switched off: `bluetoothctl power on` or `rfkill unblock bluetooth` switches it on"
+                )
+            }
             Self::AdapterOff { adapter, why } => {
                 write!(
                     f,
@@ -94,14 +114,19 @@ pub struct World {
     bus: Bus,
 }
 
-/// Our own ear on the bus: BlueZ cannot tell that it is gone.
+/// Our own ear on the bus: BlueZ cannot tell that it is gone, and `bluer` does not tell that an adapter is.
 struct Bus {
     connection: Arc<SyncConnection>,
-    /// Dropping it ends `changes`.
-    _rule: MsgMatch,
-    changes: UnboundedReceiver<(dbus::Message, (String, String, String))>,
+    /// Dropping them ends the streams.
+    _rules: [MsgMatch; 2],
+    /// Name, old owner, new owner.
+    owners: Signals<(String, String, String)>,
+    /// Objects, and which of their interfaces are gone.
+    removed: Signals<(dbus::Path<'static>, Vec<String>)>,
     resource: JoinHandle<String>,
 }
+
+type Signals<T> = UnboundedReceiver<(dbus::Message, T)>;
 
 impl World {
     /// Finds the adapter of this name or address.
@@ -110,10 +135,28 @@ impl World {
     /// No bus, no bluetoothd, no such adapter.
     pub async fn open(wanted: &str) -> Result<Self, BluezError> {
         let bus = Bus::open().await?;
+        let found = find(&bus.objects().await?, wanted)?;
+        Self::with(bus, found).await
+    }
+
+    /// The same, of an adapter that is on: whoever has switched it off has a reason.
+    ///
+    /// # Errors
+    /// As [`World::open`]; it is off.
+    pub async fn open_switched_on(wanted: &str) -> Result<Self, BluezError> {
+        let bus = Bus::open().await?;
+        let found = find(&bus.objects().await?, wanted)?;
+        if !found.is_on {
+            return Err(BluezError::SwitchedOff { adapter: found.name });
+        }
+        Self::with(bus, found).await
+    }
+
+    /// A session of `bluer` lives on for a minute after its last user, so it is begun when all is there.
+    async fn with(bus: Bus, found: Found) -> Result<Self, BluezError> {
         let session = Session::new().await.map_err(|error| BluezError::NoBus(error.to_string()))?;
-        let adapter = find(&session, wanted).await?;
-        let address = adapter.address().await.map_err(|error| refused("tell the adapter's address", &error))?.0;
-        Ok(Self { adapter, address, bus })
+        let adapter = session.adapter(&found.name).map_err(|error| refused("open its adapter", &error))?;
+        Ok(Self { adapter, address: found.address, bus })
     }
 
     /// The adapter.
@@ -152,20 +195,26 @@ impl World {
         Ok(events.boxed())
     }
 
-    /// Returns when bluetoothd or the bus is gone, and which.
-    pub async fn gone(&mut self) -> BluezError {
-        self.bus.gone().await
+    /// Whether the adapter is there and on.
+    pub async fn is_on(&self) -> bool {
+        self.adapter.is_powered().await.unwrap_or(false)
     }
 
-    /// What an event of the adapter means for the world, if it is bad.
-    #[must_use]
-    pub fn trouble(&self, event: &AdapterEvent) -> Option<BluezError> {
-        match event {
-            AdapterEvent::PropertyChanged(AdapterProperty::Powered(false)) => Some(BluezError::AdapterOff {
-                adapter: self.adapter.name().to_owned(),
-                why: "it was switched off".into(),
-            }),
-            _ => None,
+    /// Returns when the adapter, bluetoothd or the bus is gone, and which.
+    pub async fn gone(&mut self) -> BluezError {
+        self.bus.gone(&self.adapter).await
+    }
+
+    /// What went wrong, by its true name: a world that goes away refuses everything on its way.
+    pub async fn named(&mut self, error: BluezError) -> BluezError {
+        if matches!(error, BluezError::Refused { .. }) && !self.is_on().await { self.why_off().await } else { error }
+    }
+
+    /// Why an adapter that has just gone off did: it was pulled out, or somebody switched it off.
+    pub async fn why_off(&mut self) -> BluezError {
+        match tokio::time::timeout(PULLED_OUT_WITHIN, self.gone()).await {
+            Ok(gone) => gone,
+            Err(_) => BluezError::SwitchedOff { adapter: self.adapter.name().to_owned() },
         }
     }
 
@@ -174,15 +223,7 @@ impl World {
     /// # Errors
     /// bluetoothd does not answer.
     pub async fn objects(&self) -> Result<Objects, BluezError> {
-        let proxy = Proxy::new(BLUEZ, "/", BUS_PATIENCE, self.bus.connection.clone());
-        let objects = proxy.get_managed_objects().await;
-        objects.map_err(|error| BluezError::Refused { what: "list its objects", why: error.to_string() })
-    }
-
-    /// The error for an adapter that is not there any more.
-    #[must_use]
-    pub fn adapter_gone(&self) -> BluezError {
-        BluezError::NoAdapter { wanted: self.adapter.name().to_owned(), found: Vec::new() }
+        self.bus.objects().await
     }
 }
 
@@ -192,25 +233,47 @@ impl Bus {
         let (resource, connection) = dbus_tokio::connection::new_system_sync().map_err(no_bus)?;
         let resource = tokio::spawn(async move { resource.await.to_string() });
         let rule = MatchRule::new_signal("org.freedesktop.DBus", "NameOwnerChanged").static_clone();
-        let (rule, changes) = connection.add_match(rule).await.map_err(no_bus)?.stream();
-        let bus = Self { connection, _rule: rule, changes, resource };
-        let proxy = Proxy::new("org.freedesktop.DBus", "/org/freedesktop/DBus", BUS_PATIENCE, bus.connection.clone());
-        let (owned,): (bool,) =
-            proxy.method_call("org.freedesktop.DBus", "NameHasOwner", (BLUEZ,)).await.map_err(no_bus)?;
-        if owned { Ok(bus) } else { Err(BluezError::NoBluetoothd) }
+        let (names, owners) = connection.add_match(rule).await.map_err(no_bus)?.stream();
+        let rule = MatchRule::new_signal("org.freedesktop.DBus.ObjectManager", "InterfacesRemoved").static_clone();
+        let (objects, removed) = connection.add_match(rule.with_sender(BLUEZ)).await.map_err(no_bus)?.stream();
+        let bus = Self { connection, _rules: [names, objects], owners, removed, resource };
+        if has_bluetoothd(&bus.connection).await.map_err(no_bus)? { Ok(bus) } else { Err(BluezError::NoBluetoothd) }
     }
 
-    async fn gone(&mut self) -> BluezError {
+    async fn objects(&self) -> Result<Objects, BluezError> {
+        let proxy = Proxy::new(BLUEZ, "/", BUS_PATIENCE, self.connection.clone());
+        let objects = proxy.get_managed_objects().await;
+        objects.map_err(|error| BluezError::Refused { what: "list its objects", why: error.to_string() })
+    }
+
+    async fn gone(&mut self, adapter: &Adapter) -> BluezError {
+        let no_bus = || BluezError::NoBus("the connection to it ended".into());
+        let own = format!("/org/bluez/{}", adapter.name());
         loop {
             tokio::select! {
-                change = self.changes.next() => match change {
-                    Some((_, (name, _, owner))) if name == BLUEZ && owner.is_empty() => return BluezError::NoBluetoothd,
+                biased;
+                ended = &mut self.resource => return bus_ended(ended),
+                change = self.owners.next() => match change {
+                    // A bus that ends sends everybody else away first.
+                    Some((_, (name, _, owner))) if name == BLUEZ && owner.is_empty() => {
+                        return tokio::select! {
+                            biased;
+                            ended = &mut self.resource => bus_ended(ended),
+                            asked = has_bluetoothd(&self.connection) => {
+                                asked.map_or_else(|error| BluezError::NoBus(error.to_string()), |_| BluezError::NoBluetoothd)
+                            }
+                        };
+                    }
                     Some(_) => {}
-                    None => return BluezError::NoBus("the connection to it ended".into()),
+                    None => return no_bus(),
                 },
-                ended = &mut self.resource => {
-                    return BluezError::NoBus(ended.unwrap_or_else(|error| error.to_string()));
-                }
+                removed = self.removed.next() => match removed {
+                    Some((_, (object, interfaces))) if *object == *own && interfaces.iter().any(|gone| gone == ADAPTER) => {
+                        return BluezError::AdapterGone { adapter: adapter.name().to_owned() };
+                    }
+                    Some(_) => {}
+                    None => return no_bus(),
+                },
             }
         }
     }
@@ -228,20 +291,41 @@ impl Drop for Bus {
     }
 }
 
-async fn find(session: &Session, wanted: &str) -> Result<Adapter, BluezError> {
-    let asked = |error: bluer::Error| refused("list its adapters", &error);
-    let mut found = session.adapter_names().await.map_err(asked)?;
-    found.sort();
-    for name in &found {
-        let adapter = session.adapter(name).map_err(asked)?;
-        let is_it = name == wanted
-            || (wanted.contains(':')
-                && adapter.address().await.is_ok_and(|address| address.to_string().eq_ignore_ascii_case(wanted)));
-        if is_it {
-            return Ok(adapter);
-        }
-    }
-    Err(BluezError::NoAdapter { wanted: wanted.to_owned(), found })
+async fn has_bluetoothd(connection: &Arc<SyncConnection>) -> Result<bool, dbus::Error> {
+    let bus = "org.freedesktop.DBus";
+    let proxy = Proxy::new(bus, "/org/freedesktop/DBus", BUS_PATIENCE, Arc::clone(connection));
+    let (owned,) = proxy.method_call(bus, "NameHasOwner", (BLUEZ,)).await?;
+    Ok(owned)
+}
+
+fn bus_ended(why: Result<String, JoinError>) -> BluezError {
+    BluezError::NoBus(why.unwrap_or_else(|error| error.to_string()))
+}
+
+/// An adapter that bluetoothd has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    name: String,
+    address: [u8; 6],
+    is_on: bool,
+}
+
+fn find(objects: &Objects, wanted: &str) -> Result<Found, BluezError> {
+    let mut adapters = objects.iter().filter_map(|(path, interfaces)| adapter(path, interfaces)).collect::<Vec<_>>();
+    adapters.sort_by(|one, other| one.name.cmp(&other.name));
+    let address = wanted.parse::<Address>().ok();
+    let is_it = |found: &&Found| found.name == wanted || address.is_some_and(|address| address.0 == found.address);
+    adapters.iter().find(is_it).cloned().ok_or_else(|| BluezError::NoAdapter {
+        wanted: wanted.to_owned(),
+        found: adapters.iter().map(|found| found.name.clone()).collect(),
+    })
+}
+
+fn adapter(path: &str, interfaces: &HashMap<String, PropMap>) -> Option<Found> {
+    let properties = interfaces.get(ADAPTER)?;
+    let address = prop_cast::<String>(properties, "Address")?.parse::<Address>().ok()?;
+    let is_on = prop_cast(properties, "Powered").copied().unwrap_or(false);
+    Some(Found { name: path.rsplit('/').next()?.to_owned(), address: address.0, is_on })
 }
 
 /// Disconnects a device at once. Where it is not paired its object goes too: `Disconnect` would let it stay for two more
@@ -260,13 +344,42 @@ pub(super) fn refused(what: &'static str, error: &bluer::Error) -> BluezError {
 
 #[cfg(test)]
 mod tests {
+    use alloc::boxed::Box;
+
     use super::*;
+
+    fn bluetoothd_with(adapters: &[(&str, &str)]) -> Objects {
+        let object = |(path, address): &(&str, &str)| {
+            let address: Box<dyn dbus::arg::RefArg> = Box::new((*address).to_owned());
+            let properties = PropMap::from([("Address".to_owned(), dbus::arg::Variant(address))]);
+            (dbus::Path::new(*path).unwrap().into_static(), HashMap::from([(ADAPTER.to_owned(), properties)]))
+        };
+        let mut objects = adapters.iter().map(object).collect::<Objects>();
+        objects.insert("/org/bluez".into(), HashMap::from([("org.bluez.AgentManager1".to_owned(), PropMap::new())]));
+        objects
+    }
+
+    #[test]
+    fn an_adapter_is_found_by_its_name_or_its_address() {
+        let objects =
+            bluetoothd_with(&[("/org/bluez/hci1", "00:AA:01:01:00:01"), ("/org/bluez/hci0", "00:AA:01:00:00:00")]);
+        for wanted in ["hci1", "00:AA:01:01:00:01", "00:aa:01:01:00:01"] {
+            let found = Found { name: "hci1".into(), address: [0, 0xAA, 1, 1, 0, 1], is_on: false };
+            assert_eq!(find(&objects, wanted), Ok(found), "{wanted}");
+        }
+        for wanted in ["hci", "hci10", "00:AA:01:01:00:02", "00:AA:01:01:00", ""] {
+            let found = Vec::from(["hci0".into(), "hci1".into()]);
+            assert_eq!(find(&objects, wanted), Err(BluezError::NoAdapter { wanted: wanted.into(), found }));
+        }
+    }
 
     #[test]
     fn every_error_says_what_to_do() {
         let missing = BluezError::NoAdapter { wanted: "hci7".into(), found: Vec::from(["hci0".into(), "hci1".into()]) };
         assert_eq!(missing.to_string(), "there is no Bluetooth adapter hci7; there is hci0, hci1");
         assert!(BluezError::NoBluetoothd.to_string().contains("systemctl start bluetooth"));
+        let gone = BluezError::AdapterGone { adapter: "hci1".into() };
+        assert_eq!(gone.to_string(), "adapter hci1 is gone: was it pulled out?");
         let off = BluezError::AdapterOff { adapter: "hci1".into(), why: "Blocked through rfkill".into() };
         assert!(off.to_string().contains("rfkill unblock bluetooth"));
     }
