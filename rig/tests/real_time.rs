@@ -8,14 +8,17 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use band_sim::wire::frame::auth::AuthKey;
+use bandrig::phone::io::{LinkCommand, LinkEvent};
 use bandrig::report::block::{Block, Page};
 use bandrig::report::event::{Kind, Verdict};
 use bandrig::report::summary::CaseResult;
-use bandrig::scenario::load::{self, Options};
+use bandrig::scenario::load::{self, Loaded, Options};
 use bandrig::scenario::run::{self, Keep, Setting};
 use bandrig::scenario::units;
 use bandrig::station::fixtures::Fixtures;
-use bandrig::station::live::Live;
+use bandrig::station::hardware::Nobody;
+use bandrig::station::live::{Air, AirTrouble, Live};
 use bandrig::station::local::Local;
 use bandrig::station::{Capability, Offer};
 
@@ -41,12 +44,7 @@ fn offer() -> Offer {
 
 #[test]
 fn every_case_that_needs_no_virtual_time_passes_in_real_time() {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let fixtures = Arc::new(Fixtures::load(&top.join("fixtures")).unwrap());
-    let root = top.join("scenarios");
-    let loaded =
-        load::load(std::slice::from_ref(&root), &Options { root: root.clone(), vars: vec![], names: fixtures.names() });
-    assert!(loaded.errors.is_empty());
+    let (fixtures, loaded) = scenarios("scenarios");
     let profile = Arc::clone(&fixtures.profiles["mi-smart-band-4-nfc"]);
     let next = Mutex::new(loaded.cases.iter().enumerate());
     let results = Mutex::new(vec![]);
@@ -54,14 +52,7 @@ fn every_case_that_needs_no_virtual_time_passes_in_real_time() {
         for _ in 0..BENCHES {
             scope.spawn(|| {
                 let (_band, bench) = Local::start(Arc::clone(&profile)).unwrap();
-                let setting = Setting {
-                    fixtures: Arc::clone(&fixtures),
-                    station: Arc::new(Live::new(offer(), bench)),
-                    sources: loaded.sources.clone(),
-                    seed: 0,
-                    keep: Keep::default(),
-                    repeat_with: "cargo test --test real_time".into(),
-                };
+                let setting = setting(Arc::clone(&fixtures), Live::new(offer(), bench), &loaded);
                 loop {
                     let Some((at, case)) = next.lock().unwrap().next() else { return };
                     let index = u32::try_from(at).unwrap();
@@ -89,5 +80,70 @@ fn every_case_that_needs_no_virtual_time_passes_in_real_time() {
             panic!("{id} gives no reason");
         };
         assert!(reason.message.starts_with("the station `local` has no "), "{id}: {}", reason.message);
+    }
+}
+
+/// The link until the band is subscribed to; then the adapter is pulled out.
+#[derive(Debug)]
+struct PulledOut {
+    air: Box<dyn Air>,
+    is_gone: bool,
+    trouble: Option<AirTrouble>,
+}
+
+impl Air for PulledOut {
+    fn send(&mut self, command: LinkCommand) -> Result<(), String> {
+        if matches!(command, LinkCommand::Subscribe { .. }) {
+            self.is_gone = true;
+        }
+        self.air.send(command)
+    }
+
+    fn next(&mut self, at_most: Duration) -> Result<Option<LinkEvent>, String> {
+        if !std::mem::take(&mut self.is_gone) {
+            return self.air.next(at_most);
+        }
+        self.trouble = Some(AirTrouble { words: "adapter hci0 is gone".into(), is_the_bench: true });
+        Ok(Some(LinkEvent::Disconnected))
+    }
+
+    fn trouble(&mut self) -> Option<AirTrouble> {
+        self.trouble.take()
+    }
+}
+
+#[test]
+fn an_adapter_that_goes_breaks_the_case_and_does_not_fail_it_whoever_has_the_band_in_hand() {
+    let (fixtures, loaded) = scenarios("scenarios/lab/the-apdu-channel-opens-and-closes.yaml");
+    let profile = Arc::clone(&fixtures.profiles["mi-smart-band-4-nfc"]);
+    let (_band, mut bench) = Local::start(profile).unwrap();
+    bench.air = Box::new(PulledOut { air: bench.air, is_gone: false, trouble: None });
+    bench.hands = Box::new(Nobody);
+    let offer = Offer { can: [Capability::Linked].into(), ..offer() };
+    let setting = setting(fixtures, Live::new(offer, bench).linked(AuthKey([0x30; 16])), &loaded);
+    let outcome = run::run(&loaded.cases[0], 0, &setting);
+    let result = CaseResult::from_events(0, &outcome.events);
+    let told = Block::new(&result, &Page::plain("scenarios")).to_string();
+    assert_eq!(result.verdict, Verdict::Broken, "{told}");
+    assert!(told.contains("adapter hci0 is gone"), "{told}");
+}
+
+fn scenarios(path: &str) -> (Arc<Fixtures>, Loaded) {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let fixtures = Arc::new(Fixtures::load(&top.join("fixtures")).unwrap());
+    let options = Options { root: top.join("scenarios"), vars: vec![], names: fixtures.names() };
+    let loaded = load::load(&[top.join(path)], &options);
+    assert!(loaded.errors.is_empty());
+    (fixtures, loaded)
+}
+
+fn setting(fixtures: Arc<Fixtures>, station: Live, loaded: &Loaded) -> Setting {
+    Setting {
+        fixtures,
+        station: Arc::new(station),
+        sources: loaded.sources.clone(),
+        seed: 0,
+        keep: Keep::default(),
+        repeat_with: "cargo test --test real_time".into(),
     }
 }

@@ -13,9 +13,9 @@ use crate::phone::io::{LinkCommand, LinkEvent};
 mod radio {
     use std::time::{Duration, Instant};
 
-    use crate::link::ble::{Ble, Config};
+    use crate::link::ble::{Ble, BleError, Config};
     use crate::phone::io::{LinkCommand, LinkEvent};
-    use crate::station::live::Air;
+    use crate::station::live::{Air, AirTrouble};
 
     /// A phone's radio.
     #[derive(Debug)]
@@ -43,8 +43,9 @@ mod radio {
             Ok(self.ble.recv_deadline(Instant::now() + at_most))
         }
 
-        fn trouble(&mut self) -> Option<String> {
-            self.ble.trouble().map(|error| error.to_string())
+        fn trouble(&mut self) -> Option<AirTrouble> {
+            let error = self.ble.trouble()?;
+            Some(AirTrouble { words: error.to_string(), is_the_bench: matches!(error, BleError::World(_)) })
         }
     }
 }

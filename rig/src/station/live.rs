@@ -56,9 +56,18 @@ pub trait Air: fmt::Debug + Send {
     /// As [`Air::send`].
     fn next(&mut self, at_most: Duration) -> Result<Option<LinkEvent>, String>;
     /// Why the last thing that went wrong did, once, where that is known.
-    fn trouble(&mut self) -> Option<String> {
+    fn trouble(&mut self) -> Option<AirTrouble> {
         None
     }
+}
+
+/// Why something went wrong between phone and band.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AirTrouble {
+    /// What happened and what to do about it.
+    pub words: String,
+    /// It is the bench that lacks something: the band cannot have done it.
+    pub is_the_bench: bool,
 }
 
 /// A reader that the band is held to.
@@ -398,10 +407,16 @@ impl World {
                 self.the_band_dropped_the_link()?;
                 self.recorder.att(now, att(AttOp::Connect, None, vec![]));
             }
-            LinkEvent::ConnectFailed => self.hiccup("the band could not be reached over Bluetooth")?,
+            LinkEvent::ConnectFailed => {
+                let why = self.bench.bench()?.air.trouble();
+                self.hiccup("the band could not be reached over Bluetooth", why);
+            }
             LinkEvent::Disconnected => {
-                if std::mem::take(&mut self.up) && !self.the_band_dropped_the_link()? {
-                    self.hiccup("the Bluetooth link was lost though neither side had dropped it")?;
+                let why = self.bench.bench()?.air.trouble();
+                let is_the_bench = why.as_ref().is_some_and(|why| why.is_the_bench);
+                let was_up = std::mem::take(&mut self.up);
+                if was_up && (is_the_bench || !self.the_band_dropped_the_link()?) {
+                    self.hiccup("the Bluetooth link was lost though neither side had dropped it", why);
                 }
                 self.recorder.att(now, att(AttOp::Disconnect, None, vec![]));
             }
@@ -425,10 +440,8 @@ impl World {
     }
 
     /// The world did something of its own accord.
-    fn hiccup(&mut self, words: &str) -> Result<(), Trouble> {
-        let why = self.bench.bench()?.air.trouble();
-        self.hiccup = Some(why.map_or_else(|| words.to_owned(), |why| format!("{words}: {why}")));
-        Ok(())
+    fn hiccup(&mut self, words: &str, why: Option<AirTrouble>) {
+        self.hiccup = Some(why.map_or_else(|| words.to_owned(), |why| format!("{words}: {}", why.words)));
     }
 
     /// Whether the band itself has just dropped the link; where nobody can tell it may have.

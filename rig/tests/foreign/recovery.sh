@@ -127,6 +127,27 @@ phone_is_served() {
     say 'ok      a phone is let in and answered'
 }
 
+# A run whose adapter is pulled out is broken, says so, and ends.
+adapter_gone_in_a_run() {
+    local opened run code
+    printf 'band: real\nkey: { env: BAND_KEY }\nphone: { ble: { adapter: %s, address: "%s" } }\nhands: operator\n' \
+        $phone "$address" >"$work/station.yaml"
+    opened=$(lines ' channel_opened$' "$work/band.log")
+    BAND_KEY=$key timeout 120 "${BANDRIG:-$programs/bandrig}" run $here/held.yaml --station "$work/station.yaml" --color never \
+        --out "$work/run" >"$work/run.out" 2>&1 </dev/null &
+    run=$!
+    wait_for 60 more_lines ' channel_opened$' "$work/band.log" "$opened" && pull_out || { say 'FAILED  the run does not begin'; return 1; }
+    wait $run
+    code=$?
+    plug_in || { say 'FAILED  plug_in'; return 1; }
+    if [ $code -ne 3 ] || ! grep -q "adapter $phone is gone" "$work/run.out"; then
+        say "FAILED  a run whose adapter goes ends with $code"
+        cat "$work/run.out"
+        return 1
+    fi
+    say "ok      a run ends with $code: $(grep -m1 -o "adapter $phone is gone.*" "$work/run.out")"
+}
+
 # Whether the system bus is ours to end, as in the virtual station.
 has_own_bus() { [ ! -d /run/systemd/system ] || { say "skipped recovery: the system bus of this machine is not ours to end"; return 1; }; }
 
@@ -153,4 +174,5 @@ recovery() {
         flat "$before" "$after" || { say "FAILED  memory, threads, files: $before after half of the rounds, $after after all"; return 1; }
         say "ok      memory (VmRSS in KiB), threads, files: $before after half of the rounds, $after after all"
     fi
+    adapter_gone_in_a_run
 }
