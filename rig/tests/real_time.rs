@@ -36,6 +36,7 @@ fn offer() -> Offer {
         settings: BTreeMap::from([
             (units::Setting::CodeValidFor, Duration::from_secs(4)),
             (units::Setting::PairingTimeout, Duration::from_secs(2)),
+            (units::Setting::DataRetryAfter, Duration::from_millis(200)),
         ]),
         clock: Duration::from_millis(500),
         longest_wait: Duration::from_secs(12),

@@ -258,6 +258,7 @@ fn bank(given: &Given, settings: &BTreeMap<Setting, Duration>) -> BankSettings {
     bank.code_requests = stated.code_requests.as_ref().map_or(bank.code_requests, |it| it.value);
     bank.code_attempts = stated.code_attempts.as_ref().map_or(bank.code_attempts, |it| it.value);
     bank.new_code_replaces_old = stated.new_code_replaces_old.unwrap_or(bank.new_code_replaces_old);
+    bank.data_retry_after = settings.get(&Setting::DataRetryAfter).copied().unwrap_or(bank.data_retry_after);
     bank.data_not_ready_times = stated.data_not_ready_times.as_ref().map_or(bank.data_not_ready_times, |it| it.value);
     bank.max_cards = stated.card_limit.as_ref().map_or(bank.max_cards, |it| it.value);
     bank.old_service_payments = match stated.old_service_payments {
