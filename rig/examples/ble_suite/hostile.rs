@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use band_sim::rng::Rng;
-use band_sim::wire::gatt::{AttError, CharacteristicId, Gate, Property};
+use band_sim::wire::gatt::{AttError, Characteristic, CharacteristicId, Gate, Property};
 use bandrig::link::ble::{Ble, BleError, HangUp};
 use bandrig::phone::io::{LinkCommand, LinkEvent, UserAction};
 use bandrig::station::fixtures::Fixtures;
@@ -13,7 +13,11 @@ use crate::raw::Raw;
 use crate::{Checks, Cli};
 
 /// Empty, the shortest, around one fragment, around one packet, the longest.
-const LENGTHS: [usize; 11] = [0, 1, 2, 3, 19, 20, 21, 22, 244, 509, 512];
+const LENGTHS: [usize; 12] = [0, 1, 2, 3, 19, 20, 21, 22, 244, 509, 510, MAX_VALUE_BYTES];
+/// Core 5.4 vol 3 part F 3.2.9.
+const MAX_VALUE_BYTES: usize = 512;
+/// Before the value in a write.
+const HANDLE_BYTES: usize = 2;
 /// No command of the band begins with it.
 const NO_COMMAND: u8 = 0xEE;
 const SELECT_NOTHING: &[u8] = &[0x00, 0xA4, 0x04, 0x00, 0x01, 0xFF];
@@ -86,18 +90,15 @@ impl Phase<'_> {
     }
 }
 
-/// All lengths to all that can be written, before and after authentication.
+/// All lengths to all that can be written, with a response and without, before and after authentication.
 fn lengths(cli: &Cli, raw: &mut Raw, checks: &mut Checks) -> Result<(), BleError> {
     let fixtures = Fixtures::load(&cli.fixtures).expect("the fixtures");
     let gatt = &fixtures.profiles[PROFILE].gatt;
+    let is_writable = |found: &Characteristic| found.has(Property::Write) || found.has(Property::WriteWithoutResponse);
     let mut wrong = Vec::new();
     let mut writes = 0;
     for authenticated in [false, true] {
-        for (service, found) in gatt.characteristics() {
-            let with_response = found.has(Property::Write);
-            if !with_response && !found.has(Property::WriteWithoutResponse) {
-                continue;
-            }
+        for (service, found) in gatt.characteristics().filter(|(_, found)| is_writable(found)) {
             if !raw.connected {
                 raw.connect()?;
                 if authenticated && !raw.authenticate(&cli.key()) {
@@ -106,28 +107,12 @@ fn lengths(cli: &Cli, raw: &mut Raw, checks: &mut Checks) -> Result<(), BleError
             }
             let id = CharacteristicId::new(service.uuid, found.uuid);
             for length in LENGTHS {
-                writes += 1;
                 let value = vec![NO_COMMAND; length];
-                if !with_response {
-                    raw.command(id, &value);
-                    continue;
-                }
+                raw.command(id, &value);
                 let result = raw.write(id, value);
-                let gate_shut = match found.write.value {
-                    Gate::Open => false,
-                    Gate::AfterAuthentication => !authenticated,
-                    Gate::Never => true,
-                };
-                let is_as_profile_says = match result {
-                    Some(Ok(())) => !gate_shut,
-                    Some(Err(AttError::WriteNotPermitted)) => gate_shut,
-                    // A value is understood before it is weighed: of a wrong length, or, as BlueZ tells it, not allowed.
-                    Some(Err(AttError::InvalidLength)) => true,
-                    Some(Err(AttError::Other(0x80))) => !gate_shut,
-                    _ => false,
-                };
-                if !is_as_profile_says {
-                    wrong.push((id.to_string(), length, result));
+                writes += 2;
+                if !ends_as_the_profile_says(found, authenticated, length, &result) {
+                    wrong.push((format!("{id}, authenticated: {authenticated}"), length, result));
                 }
             }
             let alive = raw.read(CharacteristicId::BATTERY);
@@ -139,6 +124,34 @@ fn lengths(cli: &Cli, raw: &mut Raw, checks: &mut Checks) -> Result<(), BleError
     }
     checks.check(&format!("{writes} writes of all lengths end as the profile says"), wrong.is_empty(), &wrong);
     Ok(())
+}
+
+/// Whether a write with a response may end so; `None` when the link ended.
+fn ends_as_the_profile_says(
+    found: &Characteristic,
+    authenticated: bool,
+    length: usize,
+    result: &Option<Result<(), AttError>>,
+) -> bool {
+    // What takes commands alone is written through bluetoothd's socket, and bluetoothd answers for it; 5.66 counts the handle
+    // to the value's length.
+    if !found.has(Property::Write) {
+        let is_too_long = length + HANDLE_BYTES > MAX_VALUE_BYTES;
+        return matches!(result, Some(Ok(()))) || (is_too_long && matches!(result, Some(Err(AttError::InvalidLength))));
+    }
+    let is_shut = match found.write.value {
+        Gate::Open => false,
+        Gate::AfterAuthentication => !authenticated,
+        Gate::Never => true,
+    };
+    match result {
+        Some(Ok(())) => !is_shut,
+        Some(Err(AttError::WriteNotPermitted)) => is_shut,
+        // A value is understood before it is weighed: of a wrong length, or, as BlueZ tells it, not allowed.
+        Some(Err(AttError::InvalidLength)) => true,
+        Some(Err(AttError::Other(0x80))) => !is_shut,
+        _ => false,
+    }
 }
 
 /// Many writes, at most a hundred in flight.

@@ -26,7 +26,7 @@ const DEFAULT_MTU: u16 = 23;
 const WRITE_HEADER_BYTES: usize = 3;
 /// The field's clients try a connection again that fails at once.
 const MAX_ATTEMPTS: usize = 3;
-/// How often a call is tried where there was a socket just now, and what lies between.
+/// How often a call is tried again where there was a socket just now, and what lies between.
 const MAX_TRIES_AFTER_SOCKET: usize = 100;
 const TRY_AGAIN: Duration = Duration::from_millis(5);
 
@@ -92,29 +92,22 @@ impl Connection {
         self.characteristic(id)?.read().await.map_err(|error| att_error(&error, AttError::ReadNotPermitted))
     }
 
-    pub(super) async fn write(&self, id: CharacteristicId, value: &[u8]) -> Result<(), AttError> {
-        self.write_call(id, value, WriteOp::Request).await
+    pub(super) async fn write(&mut self, id: CharacteristicId, value: &[u8]) -> Result<(), AttError> {
+        self.write_without_socket(id, value, WriteOp::Request).await
     }
 
     /// A write without response; one that cannot be sent is lost, as on the air.
     pub(super) async fn write_command(&mut self, id: CharacteristicId, value: &[u8]) {
         // A socket takes no value of no bytes, and none that is longer than a packet.
         let fits = !value.is_empty() && value.len() + WRITE_HEADER_BYTES <= usize::from(self.mtu);
-        if !fits {
-            // bluetoothd refuses calls until it has seen that the socket is gone.
-            let tries = if self.writers.remove(&id).is_some() { MAX_TRIES_AFTER_SOCKET } else { 1 };
-            for _ in 0..tries {
-                match self.write_call(id, value, WriteOp::Command).await {
-                    Err(AttError::WriteNotPermitted) => sleep(TRY_AGAIN).await,
-                    _ => break,
+        let writer = if fits { self.writer(id).await } else { None };
+        match writer {
+            Some(writer) => {
+                if !send_value(writer, value).await {
+                    self.writers.remove(&id);
                 }
             }
-        } else if let Some(writer) = self.writer(id).await {
-            if !send_value(writer, value).await {
-                self.writers.remove(&id);
-            }
-        } else {
-            let _ = self.write_call(id, value, WriteOp::Command).await;
+            None => drop(self.write_without_socket(id, value, WriteOp::Command).await),
         }
     }
 
@@ -148,9 +141,28 @@ impl Connection {
         }
     }
 
-    async fn write_call(&self, id: CharacteristicId, value: &[u8], op_type: WriteOp) -> Result<(), AttError> {
+    /// Asks bluetoothd to write, which it refuses as long as it sees a socket.
+    async fn write_without_socket(
+        &mut self,
+        id: CharacteristicId,
+        value: &[u8],
+        op_type: WriteOp,
+    ) -> Result<(), AttError> {
+        if self.writers.contains_key(&id) {
+            // What lies in the socket comes first.
+            self.ping().await;
+            self.writers.remove(&id);
+        }
         let request = CharacteristicWriteRequest { op_type, ..CharacteristicWriteRequest::default() };
-        let written = self.characteristic(id)?.write_ext(value, &request).await;
+        let characteristic = self.characteristic(id)?;
+        let mut written = characteristic.write_ext(value, &request).await;
+        for _ in 0..MAX_TRIES_AFTER_SOCKET {
+            if !written.as_ref().is_err_and(sees_a_socket) {
+                break;
+            }
+            sleep(TRY_AGAIN).await;
+            written = characteristic.write_ext(value, &request).await;
+        }
         written.map_err(|error| att_error(&error, AttError::WriteNotPermitted))
     }
 
@@ -229,6 +241,11 @@ fn place(path: &str) -> Option<(&str, u16, u16)> {
     let (service_path, characteristic) = path.rsplit_once("/char")?;
     let (_, service) = service_path.rsplit_once("/service")?;
     Some((service_path, u16::from_str_radix(service, 16).ok()?, u16::from_str_radix(characteristic, 16).ok()?))
+}
+
+/// Whether bluetoothd refused for a socket of which it has not seen yet that it is gone: the band was not asked.
+fn sees_a_socket(error: &bluer::Error) -> bool {
+    error.kind == ErrorKind::NotPermitted && error.message == "Write acquired"
 }
 
 /// What bluetoothd makes of an ATT error, turned back. `denied` is what it calls not permitted.
