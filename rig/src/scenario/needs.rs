@@ -44,10 +44,10 @@ fn needs(case: &Case) -> Vec<Need<'_>> {
         let for_what = format!("it sweeps a fault over `{}`", sweep.during.value);
         needs.push(Need { capability: Capability::Sweep, for_what, at: &sweep.during.span });
     }
-    if !case.faults.is_empty() {
-        let for_what = "faults strike in it".to_owned();
-        needs.push(Need { capability: Capability::InjectFaults, for_what, at: &case.title.span });
-    }
+    needs.extend(case.faults.iter().map(|fault| {
+        let for_what = format!("{} in it", fault_word(fault));
+        Need { capability: needs_of_fault(fault), for_what, at: &case.title.span }
+    }));
     for step in case.steps.iter().chain(&case.finally) {
         for capability in needs_of_verb(&step.verb).into_iter().chain(needs_of_expect(step)) {
             let for_what = match capability {
@@ -56,10 +56,10 @@ fn needs(case: &Case) -> Vec<Need<'_>> {
             };
             needs.push(Need { capability, for_what, at: &step.at });
         }
-        if let Some(fault) = step.faults.first() {
+        needs.extend(step.faults.iter().map(|fault| {
             let for_what = format!("{} in `{}`", fault_word(fault), step.text);
-            needs.push(Need { capability: Capability::InjectFaults, for_what, at: &step.at });
-        }
+            Need { capability: needs_of_fault(fault), for_what, at: &step.at }
+        }));
     }
     needs
 }
@@ -118,8 +118,13 @@ fn needs_of_verb(verb: &Verb) -> Vec<Capability> {
         | Verb::BankDelete(_)
         | Verb::Refresh(_)
         | Verb::CardList(_) => vec![C::Cloud],
-        Verb::Tap(it) if !it.man_in_the_middle.is_empty() => vec![C::Contactless, C::InjectFaults],
-        Verb::Tap(_) => vec![C::Contactless],
+        Verb::Tap(it) => {
+            let bends = &it.man_in_the_middle;
+            let middle = (!bends.is_empty()).then_some(C::ManInTheMiddle);
+            let sent = bends.iter().filter_map(|bend| bend.command.as_ref());
+            let bare = sent.map(|sent| &sent.value.0).any(|apdu| !passes_a_reader(apdu)).then_some(C::AnyBytes);
+            [C::Contactless].into_iter().chain(middle).chain(bare).collect()
+        }
         Verb::LoseBand(_) | Verb::FindBand(_) => vec![C::Reach],
         Verb::CutPower(_) | Verb::RestorePower(_) => vec![C::CutPower],
         Verb::Press(_) => vec![C::PressKeys],
@@ -178,6 +183,14 @@ fn is_harmless(apdu: &[u8]) -> bool {
 /// Whether a PC/SC reader passes it on to the card: a whole header, and not of the class that is the reader's own.
 fn passes_a_reader(apdu: &[u8]) -> bool {
     matches!(apdu, [class, _, _, _, ..] if *class != 0xFF)
+}
+
+/// What is lost on the phone's side needs nothing but the phone.
+const fn needs_of_fault(fault: &Fault) -> Capability {
+    match fault {
+        Fault::LeaveForeground(_) | Fault::CloudLost(_) => Capability::PhoneFaults,
+        _ => Capability::InjectFaults,
+    }
 }
 
 const fn fault_word(fault: &Fault) -> &'static str {
@@ -240,6 +253,10 @@ fn waits_in(step: &Step, case: &Case, offer: &Offer) -> Duration {
         Verb::AddCard(_) => {
             let times = case.given.bank.data_not_ready_times.as_ref().map_or(0, |times| times.value);
             value_of(Setting::DataRetryAfter, case, offer).saturating_mul(u32::from(times))
+        }
+        Verb::Tap(it) => {
+            let late = it.man_in_the_middle.iter().filter_map(|bend| bend.late.as_ref());
+            late.filter_map(|late| evaluate(&late.value, case, offer)).sum()
         }
         _ => Duration::ZERO,
     }
@@ -337,6 +354,18 @@ mod tests {
             ("steps:\n  - check: { agree: true }\n", C::LookInside),
             ("steps:\n  - refresh:\n    expect: { unchanged: true }\n", C::SeeMemory),
             ("steps:\n  - refresh:\n    faults: [ { drop: to_band 1 } ]\n", C::InjectFaults),
+            ("steps:\n  - refresh:\n    faults: [ { cloud_lost: request 1 } ]\n", C::PhoneFaults),
+            ("steps:\n  - refresh:\n    faults: [ { leave_foreground: to_band 2 } ]\n", C::PhoneFaults),
+            ("faults: [ { cloud_lost: request 9 } ]\nsteps:\n  - refresh\n", C::PhoneFaults),
+            ("faults: [ { cloud_lost: request 9 }, { drop: to_band 9 } ]\nsteps:\n  - refresh\n", C::InjectFaults),
+            (
+                "steps:\n  - tap: { amount: 1.00 EUR, man_in_the_middle: [{ at: gpo, flip: [82] }] }\n",
+                C::ManInTheMiddle,
+            ),
+            (
+                "steps:\n  - tap: { amount: 1.00 EUR, man_in_the_middle: [{ at: gpo, command: FF A8 00 00 }] }\n",
+                C::AnyBytes,
+            ),
             ("steps:\n  - apdu: { via: nfc_channel, send: \"80 E4 00 00 00\" }\n", C::Hostile),
             ("steps:\n  - apdu: { via: contactless, send: \"FF A4 04 00\" }\n", C::AnyBytes),
             ("steps:\n  - apdu: { via: contactless, send: \"\" }\n", C::AnyBytes),

@@ -282,9 +282,9 @@ fn offer(name: String, file: &StationFile) -> Offer {
         _ => C::ALL.as_slice(),
     };
     let can = can.iter().copied().filter(|it| match it {
-        C::Contactless => file.tap.is_some(),
+        C::Contactless | C::ManInTheMiddle => file.tap.is_some(),
         C::PressKeys => file.hands.is_some(),
-        C::Reach => file.phone.is_some(),
+        C::Reach | C::PhoneFaults => file.phone.is_some(),
         C::Linked => file.band != BandPlace::Real || file.key.is_some(),
         it => !never.contains(it),
     });

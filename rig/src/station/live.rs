@@ -18,7 +18,9 @@ use band_sim::time::Instant;
 use band_sim::wire::frame::auth::AuthKey;
 
 use super::control::{Answer, Ask, Hands, NewBand, Seen};
-use super::embedded::{Confirm, Stuck, Tap};
+use super::embedded::{ActionFault, Confirm, Points, Strike, Stuck, Tap};
+use super::middle::{Bent, Middle};
+use super::mishaps::Mishaps;
 use super::offer::{Capability, Offer};
 use super::recorder::Recorder;
 use super::world::{Acted, Inside, Roles, Station, TakesOver, Trouble, World as CaseWorld};
@@ -236,6 +238,8 @@ impl Live {
             last_authorisation: None,
             suspicious: false,
             pin_asked: false,
+            middle: Middle::default(),
+            mishaps: Mishaps::default(),
             rng: rng.fork("world"),
             recorder,
         };
@@ -293,8 +297,18 @@ pub struct World {
     last_authorisation: Option<AuthorisationReason>,
     suspicious: bool,
     pin_asked: bool,
+    /// The man at work in the last payment.
+    middle: Middle,
+    mishaps: Mishaps,
     rng: Rng,
     recorder: Recorder,
+}
+
+/// An answer that a man in the middle holds back.
+#[derive(Debug)]
+struct Late {
+    at: Instant,
+    answer: Vec<u8>,
 }
 
 impl World {
@@ -395,6 +409,9 @@ impl World {
                 self.recorder.att(now, att(op, Some(*characteristic), value.clone()));
             }
         }
+        if !matches!(command, LinkCommand::Connect | LinkCommand::Disconnect) && self.mishaps.packet_to_band() {
+            self.leave_foreground();
+        }
         self.bench.bench()?.air.send(command).map_err(Trouble::Outside)
     }
 
@@ -436,7 +453,19 @@ impl World {
                 self.recorder.att(now, att(AttOp::Notify, Some(*characteristic), value.clone()));
             }
         }
+        let is_packet =
+            !matches!(event, LinkEvent::Connected { .. } | LinkEvent::ConnectFailed | LinkEvent::Disconnected);
+        if is_packet && self.mishaps.packet_to_phone() {
+            self.leave_foreground();
+            self.hear_pending()?;
+        }
         self.phone_input(PhoneInput::Link(event))
+    }
+
+    /// The app leaves the foreground before it hears anything else.
+    fn leave_foreground(&mut self) {
+        self.recorder.note(self.clock.now(), Kind::Fault { text: "the app leaves the foreground".into() });
+        self.pending.push_front(PhoneInput::Foreground(false));
     }
 
     /// The world did something of its own accord.
@@ -477,6 +506,14 @@ impl World {
 
     fn ask_cloud(&mut self, envelope: &Envelope) {
         let now = self.clock.now();
+        match self.mishaps.request() {
+            (nth, Some(Strike::CloudLost)) => {
+                self.recorder.note(now, Kind::Fault { text: format!("cloud request {nth} is never answered") });
+                return self.pending.push_back(PhoneInput::Cloud(None));
+            }
+            (_, Some(Strike::LeaveForeground)) => self.leave_foreground(),
+            _ => {}
+        }
         let reply = self.cloud.handle(now, envelope.clone());
         if matches!(envelope.request, Request::AddCard { .. }) {
             // A new token has a number nobody may see.
@@ -540,6 +577,8 @@ impl World {
         let mut terminal = Terminal::new(tap.terminal).without_notes();
         let mut next = Some(TerminalInput::Start(tap.purchase));
         let mut commands = 0;
+        // An answer that is still on its way, and when it comes.
+        let mut late = None;
         while let Some(input) = next.take() {
             let now = self.clock.now();
             self.recorder.terminal(now, &input);
@@ -556,7 +595,7 @@ impl World {
                         if commands > MOST_COMMANDS {
                             return Err(Stuck { waiting_for: "the terminal to end the payment" }.into());
                         }
-                        next = Some(self.exchange(&command)?.map_or(TerminalInput::FieldLost, TerminalInput::Answer));
+                        (next, late) = self.exchange_by_way_of_the_middle(command)?;
                     }
                     TerminalOutput::Online(request) => {
                         let reply = tap.online.then(|| self.authorise(&request));
@@ -569,11 +608,8 @@ impl World {
                     TerminalOutput::Note(_) => {}
                     TerminalOutput::Done(receipt) => return Ok(*receipt),
                     TerminalOutput::Wait(until) => {
-                        if next.is_none()
-                            && let Some(until) = until
-                        {
-                            self.run(until, |_| false)?;
-                            next = Some(TerminalInput::Tick);
+                        if next.is_none() {
+                            next = self.wait_for_the_terminal(until, &mut late)?;
                         }
                         break;
                     }
@@ -583,17 +619,58 @@ impl World {
         Err(Stuck { waiting_for: "the terminal to end the payment" }.into())
     }
 
+    /// One exchange of a payment, as the man in the middle leaves it: what the terminal hears now, and what it will hear later.
+    fn exchange_by_way_of_the_middle(
+        &mut self,
+        command: Vec<u8>,
+    ) -> Result<(Option<TerminalInput>, Option<Late>), Trouble> {
+        let command = self.middle.command(command);
+        let Some(answer) = self.transmit(&command)? else { return Ok((Some(TerminalInput::FieldLost), None)) };
+        let Bent { answer, late, changed } = self.middle.answer(answer);
+        if changed {
+            let text = "a man in the middle changes the next answer".into();
+            self.recorder.note(self.clock.now(), Kind::Fault { text });
+        }
+        let now = self.clock.now();
+        self.recorder.contactless_answer(now, &answer);
+        Ok(match late {
+            Some(Duration::ZERO) => (Some(TerminalInput::Answer(answer)), None),
+            Some(by) => (None, Some(Late { at: now + by, answer })),
+            None => (None, None),
+        })
+    }
+
+    /// What the terminal hears next: an answer that comes late, or that its time is over.
+    fn wait_for_the_terminal(
+        &mut self,
+        until: Option<Instant>,
+        late: &mut Option<Late>,
+    ) -> Result<Option<TerminalInput>, Trouble> {
+        let Some(until) = until else { return Ok(None) };
+        if let Some(Late { at, answer }) = late.take_if(|late| late.at <= until) {
+            self.run(at, |_| false)?;
+            return Ok(Some(TerminalInput::Answer(answer)));
+        }
+        self.run(until, |_| false)?;
+        Ok(Some(TerminalInput::Tick))
+    }
+
     fn exchange(&mut self, command: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
-        self.recorder.contactless_command(self.clock.now(), command);
-        let answer = self.reader()?.transmit(command).map_err(|trouble| {
-            self.recorder.contactless_lost(self.clock.now());
-            Trouble::Outside(trouble)
-        })?;
-        match &answer {
-            Some(answer) => self.recorder.contactless_answer(self.clock.now(), answer),
-            None => self.recorder.contactless_lost(self.clock.now()),
+        let answer = self.transmit(command)?;
+        if let Some(answer) = &answer {
+            self.recorder.contactless_answer(self.clock.now(), answer);
         }
         Ok(answer)
+    }
+
+    /// One exchange of which only the command is told.
+    fn transmit(&mut self, command: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
+        self.recorder.contactless_command(self.clock.now(), command);
+        let answer = self.reader()?.transmit(command);
+        if !matches!(answer, Ok(Some(_))) {
+            self.recorder.contactless_lost(self.clock.now());
+        }
+        answer.map_err(Trouble::Outside)
     }
 
     fn authorise(&mut self, request: &crate::cloud::api::Authorisation) -> AuthorisationReply {
@@ -701,7 +778,8 @@ impl CaseWorld for World {
         if on { self.settle() } else { self.drop_link() }
     }
 
-    fn pay(&mut self, tap: Tap) -> Result<Receipt, Trouble> {
+    fn pay(&mut self, mut tap: Tap) -> Result<Receipt, Trouble> {
+        self.middle = Middle::new(std::mem::take(&mut tap.man_in_the_middle));
         self.last_authorisation = None;
         self.suspicious = false;
         self.pin_asked = false;
@@ -726,6 +804,24 @@ impl CaseWorld for World {
 
     fn digests(&mut self) -> Result<Option<[[u8; 32]; 2]>, Trouble> {
         Ok(self.seen()?.map(|seen| seen.digests))
+    }
+
+    fn idle_bend(&self) -> Option<usize> {
+        self.middle.idle()
+    }
+
+    fn arm(&mut self, faults: Vec<ActionFault>) {
+        self.mishaps.arm(faults);
+    }
+
+    fn disarm(&mut self) {
+        if self.mishaps.disarm() {
+            self.pending.push_back(PhoneInput::Foreground(true));
+        }
+    }
+
+    fn points(&mut self, _: (u64, u64)) -> Points {
+        self.mishaps.passed()
     }
 }
 

@@ -11,6 +11,7 @@ mod in_process;
 pub mod live;
 pub mod local;
 pub mod middle;
+mod mishaps;
 mod offer;
 #[cfg(all(feature = "pcsc", feature = "vpcd"))]
 pub mod plugged;

@@ -27,8 +27,10 @@ pub enum Capability {
     Linked,
     /// Every case gets a band as it left the factory, with the settings the case states and the data its profile states.
     NewBand,
-    /// Messages and requests can be lost, doubled, held and broken, and power can fail at a chosen moment.
+    /// Messages can be lost, doubled, held and broken, and power can fail at a chosen moment.
     InjectFaults,
+    /// Requests to the cloud can be lost, and the app can leave the foreground, at a chosen moment.
+    PhoneFaults,
     /// The state before a step can be kept and gone on from many times.
     Sweep,
     /// The time a message takes on the links can be chosen.
@@ -41,6 +43,8 @@ pub enum Capability {
     Reach,
     /// There is a reader to hold the band to.
     Contactless,
+    /// What terminal and band tell each other can be changed on the way.
+    ManInTheMiddle,
     /// Any bytes can be sent in the field. A PC/SC reader passes nothing on that is shorter than a header, and takes class FF for itself
     /// (PC/SC part 3, 3.2.2).
     AnyBytes,
@@ -54,7 +58,7 @@ pub enum Capability {
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::VirtualTime,
         Self::SetsClock,
         Self::Cloud,
@@ -62,12 +66,14 @@ impl Capability {
         Self::Linked,
         Self::NewBand,
         Self::InjectFaults,
+        Self::PhoneFaults,
         Self::Sweep,
         Self::LinkSettings,
         Self::PressKeys,
         Self::CutPower,
         Self::Reach,
         Self::Contactless,
+        Self::ManInTheMiddle,
         Self::AnyBytes,
         Self::LookInside,
         Self::SeeMemory,
@@ -85,12 +91,14 @@ impl Capability {
             Self::Linked => "linked",
             Self::NewBand => "new_band",
             Self::InjectFaults => "inject_faults",
+            Self::PhoneFaults => "phone_faults",
             Self::Sweep => "sweep",
             Self::LinkSettings => "link_settings",
             Self::PressKeys => "press_keys",
             Self::CutPower => "cut_power",
             Self::Reach => "reach",
             Self::Contactless => "contactless",
+            Self::ManInTheMiddle => "man_in_the_middle",
             Self::AnyBytes => "any_bytes",
             Self::LookInside => "look_inside",
             Self::SeeMemory => "see_memory",
