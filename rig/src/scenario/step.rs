@@ -504,6 +504,22 @@ impl Verb {
         self.row().2
     }
 
+    /// Whether the phone has no part in it: it is between the band and a reader, at the bank, or nowhere.
+    #[must_use]
+    pub fn passes_the_phone_by(&self) -> bool {
+        match self {
+            Self::Tap(_)
+            | Self::BankSuspend(_)
+            | Self::BankResume(_)
+            | Self::BankDelete(_)
+            | Self::Wait(_)
+            | Self::CutPower(_)
+            | Self::RestorePower(_) => true,
+            Self::Apdu(it) => it.via.value == Via::Contactless,
+            _ => false,
+        }
+    }
+
     /// Word, what may be expected, whether a fault can strike.
     fn row(&self) -> (&'static str, &'static [&'static str], bool) {
         const APP: &[&str] = &["ok", "refused", "notice", "unchanged"];
