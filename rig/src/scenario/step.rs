@@ -504,7 +504,7 @@ impl Verb {
         self.row().2
     }
 
-    /// Whether the phone has no part in it: it is between the band and a reader, at the bank, or nowhere.
+    /// Whether the phone has no part in it: it is between the band and a reader, at a desk, or nowhere.
     #[must_use]
     pub fn passes_the_phone_by(&self) -> bool {
         match self {
@@ -516,6 +516,7 @@ impl Verb {
             | Self::CutPower(_)
             | Self::RestorePower(_) => true,
             Self::Apdu(it) => it.via.value == Via::Contactless,
+            Self::CheckWarranty(it) => it.serial.as_ref().is_none_or(|serial| serial.value != Serial::FromBand),
             _ => false,
         }
     }
