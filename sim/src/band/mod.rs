@@ -111,6 +111,8 @@ pub struct Band {
 #[derive(Clone, Debug)]
 struct Link {
     mtu: u16,
+    /// What the phone takes it for: the one it had at first, or the last that it was told.
+    known_mtu: u16,
     subscriptions: BTreeSet<Handle>,
     transfer: chunked::Assembler,
     command: nfc_channel::Assembler,
@@ -195,7 +197,7 @@ impl Band {
         match input {
             Input::Connected { mtu } => self.handle_event(now, Event::Connected { mtu }),
             Input::Disconnected => self.handle_event(now, Event::Disconnected),
-            Input::MtuChanged(mtu) => self.handle_mtu(mtu),
+            Input::MtuChanged(mtu) => self.link.iter_mut().for_each(|link| link.mtu = mtu),
             Input::Subscribe { handle, on } => {
                 let reply = self.subscribe(handle, on);
                 self.push(Output::WriteReply(reply));
@@ -215,6 +217,7 @@ impl Band {
             Input::PowerOn => self.handle_event(now, Event::PowerOn),
             Input::Tick => {}
         }
+        self.announce_mtu();
     }
 
     /// The next thing the band does; [`Output::Wait`] when there is nothing more.
@@ -284,11 +287,15 @@ impl Band {
         }
     }
 
-    fn handle_mtu(&mut self, mtu: u16) {
-        if let Some(link) = self.link.as_mut()
-            && core::mem::replace(&mut link.mtu, mtu) != mtu
-        {
-            self.notify_event(&DeviceEvent::Mtu(mtu));
+    /// A new MTU is told as soon as somebody listens: the exchange comes before any subscription, and clients stay at 23 until they
+    /// are told (facts of Gadgetbridge's client).
+    fn announce_mtu(&mut self) {
+        let Some(link) = self.link.as_mut() else { return };
+        let listens = self.handles.event.is_some_and(|event| link.subscriptions.contains(&event));
+        if listens && link.known_mtu != link.mtu {
+            link.known_mtu = link.mtu;
+            let event = DeviceEvent::Mtu(link.mtu);
+            self.notify_event(&event);
         }
     }
 
@@ -317,6 +324,7 @@ impl Band {
         let channel = &self.profile.nfc_channel;
         self.link = Some(Link {
             mtu,
+            known_mtu: mtu,
             subscriptions: BTreeSet::new(),
             transfer: chunked::Assembler::new(usize::from(self.profile.chunked.max_payload_bytes.value)),
             command: nfc_channel::Assembler::new(channel.framing(), usize::from(channel.max_apdu_bytes.value)),

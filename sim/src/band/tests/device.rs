@@ -126,6 +126,24 @@ fn the_button_and_the_mtu_are_device_events() {
 }
 
 #[test]
+fn an_mtu_that_was_exchanged_before_anybody_listened_is_told_to_the_first_who_does() {
+    let mut bench = Bench::new();
+    bench.outputs(Input::Connected { mtu: 23 });
+    assert!(bench.words(Input::MtuChanged(247)).is_empty());
+    let subscribe = |id, on| Input::Subscribe { handle: handle(id), on };
+    assert!(bench.words(subscribe(AUTH, true)).iter().all(|words| !words.contains("notify")));
+    let outputs = bench.outputs(subscribe(CharacteristicId::DEVICE_EVENT, true));
+    assert_eq!(outputs[0], Output::WriteReply(Ok(())));
+    assert_eq!(outputs[1..].iter().map(words).collect::<Vec<_>>(), ["notify H:0010 16 F7 00"]);
+    bench.outputs(subscribe(CharacteristicId::DEVICE_EVENT, false));
+    assert_eq!(bench.outputs(subscribe(CharacteristicId::DEVICE_EVENT, true)).len(), 1, "it is known");
+    // The next link begins anew.
+    bench.outputs(Input::Disconnected);
+    bench.link();
+    assert!(bench.words(Input::Tick).is_empty());
+}
+
+#[test]
 fn a_value_nobody_knows_the_meaning_of_is_kept_until_power_is_lost() {
     let mut bench = Bench::authenticated();
     assert_eq!(bench.write(CharacteristicId::UNNAMED_FED0, "AA BB"), ["written"]);
