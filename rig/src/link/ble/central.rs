@@ -7,7 +7,7 @@ use band_sim::edge::bluez::world::World;
 use tokio::time::timeout;
 
 use super::connection::Connection;
-use super::{BleError, Config, Ends, scan};
+use super::{BleError, Config, Ends, MAX_COMMANDS_QUEUED, scan};
 use crate::phone::io::{LinkCommand, LinkEvent};
 
 /// Writes without response after which one is made sure to have arrived before more are sent: bluetoothd loses what its
@@ -19,7 +19,7 @@ pub(super) struct Central {
     /// `None` when it broke: the next connect opens it again.
     world: Option<World>,
     ends: Ends,
-    /// What came while something else was being waited for.
+    /// What came while something else was being waited for, at most as many as in the queue.
     waiting: VecDeque<LinkCommand>,
     link: Option<Connection>,
     in_flight: usize,
@@ -204,7 +204,9 @@ async fn unless_interrupted<T>(
                     waiting.push_back(LinkCommand::Disconnect);
                     return None;
                 }
-                Some(command) => waiting.push_back(command),
+                Some(command) if waiting.len() < MAX_COMMANDS_QUEUED => waiting.push_back(command),
+                // As one for which the queue has no room.
+                Some(_) => {}
                 None => return None,
             },
         }
@@ -247,5 +249,39 @@ async fn link_gone(link: &mut Option<Connection>) {
     match link {
         Some(link) => link.gone().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::Arc;
+    use std::sync::mpsc::sync_channel;
+
+    use band_sim::wire::gatt::CharacteristicId;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn what_comes_while_the_link_stands_still_is_bounded_and_can_be_broken_off() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (commands, queue) = mpsc::channel(MAX_COMMANDS_QUEUED);
+        let mut ends = Ends { commands: queue, events: sync_channel(1).0, trouble: Arc::default() };
+        let mut waiting = VecDeque::new();
+        let read = || LinkCommand::Read { characteristic: CharacteristicId::BATTERY };
+        runtime.block_on(async {
+            let asking = async {
+                for _ in 0..3 * MAX_COMMANDS_QUEUED {
+                    commands.send(read()).await.unwrap();
+                }
+                commands.send(LinkCommand::Disconnect).await.unwrap();
+            };
+            let standing_still = unless_interrupted(pending::<()>(), &mut ends, &mut waiting);
+            let (ended, ()) = tokio::join!(standing_still, asking);
+            assert_eq!(ended, None);
+        });
+        assert_eq!(waiting.len(), MAX_COMMANDS_QUEUED + 1);
+        assert_eq!(waiting.pop_back(), Some(LinkCommand::Disconnect));
     }
 }

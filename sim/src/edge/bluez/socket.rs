@@ -96,6 +96,19 @@ fn after_nothing(socket: RawFd) -> After {
     After::End
 }
 
+/// A socket that takes values.
+pub trait Writer: AsRawFd {
+    /// Returns once the other side has closed it.
+    fn closed(&self) -> impl Future<Output = ()> + Send;
+}
+
+impl Writer for CharacteristicWriter {
+    async fn closed(&self) {
+        // It says nothing else, and an error ends it as well.
+        let _ = Self::closed(self).await;
+    }
+}
+
 /// Notifications to bluetoothd. Ends when it is dropped or when nobody is subscribed any more.
 pub(super) struct Notifications {
     values: mpsc::Sender<Vec<u8>>,
@@ -106,7 +119,7 @@ pub(super) struct Notifications {
 impl Notifications {
     /// Sends what is handed in; tells `closed` when the subscription has ended from the other side.
     pub(super) fn start(
-        writer: CharacteristicWriter,
+        writer: impl Writer + Send + Sync + 'static,
         handle: Handle,
         number: u64,
         closed: mpsc::Sender<(Handle, u64)>,
@@ -127,11 +140,11 @@ impl Notifications {
 }
 
 /// Whether the other side has ended it.
-async fn forward(writer: &CharacteristicWriter, mut queue: mpsc::Receiver<Vec<u8>>) -> bool {
+async fn forward(writer: &impl Writer, mut queue: mpsc::Receiver<Vec<u8>>) -> bool {
     loop {
         tokio::select! {
             biased;
-            _ = writer.closed() => return true,
+            () = writer.closed() => return true,
             value = queue.recv() => match value {
                 Some(value) => {
                     if !send_value(writer, &value).await {
@@ -145,13 +158,13 @@ async fn forward(writer: &CharacteristicWriter, mut queue: mpsc::Receiver<Vec<u8
 }
 
 /// Sends one value; whether the socket has taken it, which ends with false when the socket does.
-pub async fn send_value(writer: &CharacteristicWriter, value: &[u8]) -> bool {
+pub async fn send_value(writer: &impl Writer, value: &[u8]) -> bool {
     loop {
         match send(writer.as_raw_fd(), value, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
             Ok(_) => return true,
             Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::EINTR) => {
                 tokio::select! {
-                    _ = writer.closed() => return false,
+                    () = writer.closed() => return false,
                     () = sleep(FULL) => {}
                 }
             }
@@ -163,8 +176,89 @@ pub async fn send_value(writer: &CharacteristicWriter, value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+    use tokio::net::UnixDatagram;
+    use tokio::time::timeout;
 
     use super::*;
+
+    /// How long a test waits for what must come.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    impl Writer for UnixDatagram {
+        async fn closed(&self) {
+            let _ = self.readable().await;
+        }
+    }
+
+    /// Both ends of such a socket as bluetoothd makes it.
+    fn sockets() -> (UnixDatagram, UnixDatagram) {
+        let flags = SockFlag::SOCK_NONBLOCK;
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).unwrap();
+        let end = |socket| UnixDatagram::from_std(std::os::unix::net::UnixDatagram::from(socket)).unwrap();
+        (end(ours), end(theirs))
+    }
+
+    /// Takes values until that number has come, which counts upwards in them.
+    async fn take(theirs: &UnixDatagram, numbers: core::ops::Range<u32>) {
+        for number in numbers {
+            let mut bytes = [0; 4];
+            timeout(PATIENCE, theirs.recv(&mut bytes)).await.unwrap().unwrap();
+            assert_eq!(u32::from_be_bytes(bytes), number);
+        }
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    }
+
+    #[test]
+    fn notifications_that_nobody_takes_are_bounded_and_what_was_accepted_arrives() {
+        run(async {
+            let (ours, theirs) = sockets();
+            let (close, mut closed) = mpsc::channel(1);
+            let handle = Handle(0x0042);
+            let notifications = Notifications::start(ours, handle, 7, close);
+            let mut accepted = 0_u32;
+            let mut before = None;
+            while before != Some(accepted) {
+                before = Some(accepted);
+                while notifications.notify(accepted.to_be_bytes().to_vec()) {
+                    accepted += 1;
+                    assert!(accepted < 100_000, "nothing bounds it");
+                }
+                // The socket takes its part, as long as it has room.
+                tokio::task::yield_now().await;
+            }
+            let mut in_socket = 0;
+            while theirs.try_recv(&mut [0; 4]).is_ok() {
+                in_socket += 1;
+            }
+            // One of them is in nobody's hands: taken from the queue and not yet in the socket.
+            assert_eq!(accepted - in_socket, u32::try_from(MAX_NOTIFICATIONS_QUEUED).unwrap() + 1);
+            take(&theirs, in_socket..accepted).await;
+            assert!(notifications.notify(accepted.to_be_bytes().to_vec()), "there is room again");
+            take(&theirs, accepted..accepted + 1).await;
+            drop(theirs);
+            assert_eq!(timeout(PATIENCE, closed.recv()).await.unwrap(), Some((handle, 7)));
+        });
+    }
+
+    #[test]
+    fn a_value_for_a_full_socket_waits_until_there_is_room() {
+        run(async {
+            let (ours, theirs) = sockets();
+            let mut sent = 0_u32;
+            // Until it does not come back at once.
+            while timeout(Duration::ZERO, send_value(&ours, &sent.to_be_bytes())).await == Ok(true) {
+                sent += 1;
+            }
+            let next = sent.to_be_bytes();
+            let (has_sent, ()) = tokio::join!(send_value(&ours, &next), take(&theirs, 0..sent + 1));
+            assert!(has_sent);
+            drop(theirs);
+            assert!(!send_value(&ours, &[1]).await, "nobody is there");
+        });
+    }
 
     #[test]
     fn values_of_no_bytes_are_told_from_the_end() {
