@@ -20,7 +20,7 @@
 //! ```yaml
 //! band: real
 //! key: { env: BAND_KEY }       # or `file: PATH`; the key itself never stands here
-//! phone: { ble: { adapter: hci0, name: Mi Smart Band 4 } }
+//! phone: { ble: { adapter: hci0, name: Mi Smart Band 4 } }       # or by `address` or `service`; all that is given must be so
 //! tap: { pcsc: { reader: ACS ACR122U } }
 //! hands: operator
 //! lacks: [reach]               # what this bench cannot do although others can
@@ -118,6 +118,9 @@ struct BlePlace {
     /// The name it advertises.
     #[serde(default)]
     name: Option<String>,
+    /// A service it advertises: `FEE0`, or all of a UUID.
+    #[serde(default)]
+    service: Option<String>,
     /// Whether a link is dropped by switching the adapter off: two seconds faster, for an adapter that has no other links.
     #[serde(default)]
     switch_off: bool,
@@ -359,16 +362,25 @@ fn air(phone: Option<PhonePlace>, is_real: bool) -> Result<Box<dyn super::live::
             return Err("say how the phone reaches the band: `phone: { ble: { adapter: hci0, address: … } }`".into());
         }
     };
-    let address = place.address.as_deref().map(|text| address(text).ok_or(text)).transpose();
-    let address = address.map_err(|text| format!("`{text}` is no address such as 00:AA:01:01:00:01"))?;
-    if address.is_none() && place.name.is_none() {
-        return Err("say which band: its `address`, its `name` or both".into());
-    }
+    let band = target(&place)?;
     let hang_up = if place.switch_off { ble::HangUp::RadioOff } else { ble::HangUp::Disconnect };
     // A virtual controller advertises once to each who starts to listen, and that once may come too early.
     let deadlines = ble::Deadlines { scan: HEARD_WITHIN, ..ble::Deadlines::default() };
-    let target = ble::Target { address, name: place.name, service: None };
-    Ok(Box::new(Radio::open(ble::Config { adapter: place.adapter, band: target, deadlines, hang_up })?))
+    Ok(Box::new(Radio::open(ble::Config { adapter: place.adapter, band, deadlines, hang_up })?))
+}
+
+/// How the band is known.
+#[cfg(all(feature = "bluez", feature = "pcsc"))]
+fn target(place: &BlePlace) -> Result<crate::link::ble::Target, String> {
+    let no_address = |text: &String| format!("`{text}` is no address such as 00:AA:01:01:00:01");
+    let address = place.address.as_ref().map(|text| address(text).ok_or_else(|| no_address(text))).transpose()?;
+    let no_service = |text: &String| format!("`{text}` is no service such as FEE0");
+    let service = place.service.as_ref().map(|text| text.parse().map_err(|_| no_service(text))).transpose()?;
+    let name = place.name.clone();
+    if address.is_none() && name.is_none() && service.is_none() {
+        return Err("say which band: its `address`, its `name` or a `service`, or more than one of them".into());
+    }
+    Ok(crate::link::ble::Target { address, name, service })
 }
 
 /// The key; nothing of what was found there is in any message.
@@ -496,6 +508,26 @@ mod tests {
             unset.contains("BANDRIG_NO_SUCH_KEY must hold the band's key, 32 hex digits, and is not set"),
             "{unset}"
         );
+    }
+
+    #[cfg(all(feature = "bluez", feature = "pcsc"))]
+    #[test]
+    fn a_band_is_known_by_its_address_its_name_a_service_or_all_of_them() {
+        let target = |known_by: &str| {
+            let file = read(&format!("band: real\nphone: {{ ble: {{ adapter: hci0, {known_by} }} }}")).unwrap();
+            let Some(PhonePlace::Ble(place)) = file.phone else { panic!("{known_by}") };
+            target(&place).map(|target| target.to_string())
+        };
+        assert_eq!(target("address: 'C8:0F:10:00:00:01'").unwrap(), "address C8:0F:10:00:00:01");
+        assert_eq!(target("name: Mi Smart Band 4").unwrap(), "name `Mi Smart Band 4`");
+        for service in ["FEE0", "0000fee0-0000-1000-8000-00805f9b34fb"] {
+            assert_eq!(target(&format!("service: {service}")).unwrap(), "service FEE0");
+        }
+        let all = target("address: 'C8:0F:10:00:00:01', name: A, service: FEE0").unwrap();
+        assert_eq!(all, "address C8:0F:10:00:00:01, name `A`, service FEE0");
+        assert!(target("switch_off: false").unwrap_err().starts_with("say which band"));
+        assert_eq!(target("service: heart").unwrap_err(), "`heart` is no service such as FEE0");
+        assert_eq!(target("address: '00:01'").unwrap_err(), "`00:01` is no address such as 00:AA:01:01:00:01");
     }
 
     #[test]
