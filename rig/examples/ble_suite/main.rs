@@ -1,5 +1,5 @@
-//! A phone over real BlueZ against a band that is served over real BlueZ: adding a card, being hostile, losing the world. Run by
-//! `rig/tests/foreign/guest.sh`, where linked virtual controllers, bluetoothd and `band --ble` are up.
+//! A phone over real BlueZ against a band that is served over real BlueZ: finding it, adding a card, being hostile, losing the
+//! world. Run by `rig/tests/foreign/guest.sh`, where linked virtual controllers, bluetoothd and `band --ble` are up.
 //!
 //! Prints a line per check, `ok` or `FAILED`, and ends with 1 when one has failed, with 3 when the world was in the way.
 
@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod echo;
+mod find;
 mod hold;
 mod hostile;
 mod raw;
@@ -41,6 +42,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum What {
+    /// Find the band by its name, its service, its address; hear what it says of the link.
+    Find,
     /// Link the band, add a card, activate it, look at it, remove it.
     AddCard,
     /// Hold a link until it is lost, say why, link the band again.
@@ -69,6 +72,9 @@ enum What {
         blocks: usize,
         #[arg(long, default_value_t = 5)]
         adds: usize,
+        /// Tell the figures and do not judge them: for a machine that has other things to do.
+        #[arg(long)]
+        only_tell: bool,
     },
     /// A bare echo server.
     Echo {
@@ -82,6 +88,8 @@ enum What {
 #[derive(Default)]
 struct Checks {
     failed: usize,
+    /// Whether figures are told and not judged.
+    only_tell: bool,
 }
 
 impl Checks {
@@ -91,6 +99,15 @@ impl Checks {
         } else {
             self.failed += 1;
             println!("FAILED  {what}: {got:?}");
+        }
+    }
+
+    /// A figure against its goal.
+    fn weigh(&mut self, goal: &str, is_reached: bool, figure: f64) {
+        if self.only_tell {
+            println!("        {}: {goal}: {figure:.3}", if is_reached { "reached" } else { "missed" });
+        } else {
+            self.check(goal, is_reached, &figure);
         }
     }
 }
@@ -116,12 +133,16 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut checks = Checks::default();
     let done = match &cli.what {
+        What::Find => find::run(&cli, &mut checks),
         What::AddCard => bench::add_card(&cli, &mut checks),
         What::Hold { times } => hold::hold(&cli, *times, &mut checks),
         What::Hostile { second, other, seed, writes } => {
             hostile::run(&cli, (second, other), *seed, *writes, &mut checks)
         }
-        What::Speed { blocks, adds } => speed::run(&cli, *blocks, *adds, &mut checks),
+        What::Speed { blocks, adds, only_tell } => {
+            checks.only_tell = *only_tell;
+            speed::run(&cli, *blocks, *adds, &mut checks)
+        }
         What::Echo { adapter, advertise } => return echo::serve(adapter, *advertise),
     };
     match done {

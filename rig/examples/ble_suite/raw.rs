@@ -24,10 +24,11 @@ impl Raw {
         Self { ble, connected: false }
     }
 
-    pub fn connect(&mut self) -> Result<(), BleError> {
+    /// The band's address and the MTU.
+    pub fn connect(&mut self) -> Result<([u8; 6], u16), BleError> {
         self.ble.send(LinkCommand::Connect);
         match self.event(PATIENCE, |event| matches!(event, LinkEvent::Connected { .. } | LinkEvent::ConnectFailed)) {
-            Some(LinkEvent::Connected { .. }) => Ok(()),
+            Some(LinkEvent::Connected { address, mtu }) => Ok((address, mtu)),
             _ => Err(broken(self.ble.trouble())),
         }
     }

@@ -79,7 +79,7 @@ fn round_trips(cli: &Cli, blocks: usize, checks: &mut Checks) -> Result<(), BleE
         ratios[0],
         ratios[ratios.len() - 1],
     );
-    checks.check(&format!("the band's round trip is at most {MAX_RATIO} of a bare one"), ratio <= MAX_RATIO, &ratio);
+    checks.weigh(&format!("the band's round trip is at most {MAX_RATIO} of a bare one"), ratio <= MAX_RATIO, ratio);
     Ok(())
 }
 
@@ -113,7 +113,7 @@ fn share(cli: &Cli, adds: usize, checks: &mut Checks) -> Result<(), BleError> {
         "        adding a card: {took:.0?}, without BlueZ {alone:.1?}: BlueZ's share is {:.1} % (medians of {adds})",
         share * 100.0
     );
-    checks.check(&format!("BlueZ has at least {MIN_SHARE} of the time"), share >= MIN_SHARE, &share);
+    checks.weigh(&format!("BlueZ has at least {MIN_SHARE} of the time"), share >= MIN_SHARE, share);
     Ok(())
 }
 

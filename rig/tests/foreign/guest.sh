@@ -4,12 +4,13 @@
 #
 #   bandrig station exec virtual --no-band --limit 900 -- bash rig/tests/foreign/guest.sh [PART…]
 #
-# Parts: table gatttool bluetoothctl bleak phone restart recovery, all of these when none is named; recovery takes away bluetoothd, the
-# adapter, its power and the system bus, ROUNDS times, 2 by default, where the bus is nobody else's. By itself, with a second phone and a
-# device of that one (`--controllers 4 --limit 300`): hostile, everything that no phone should do, bluetoothd killed in the middle, and
-# a good phone at the end; WRITES says how many commands it throws at the band, 5000 by default. By itself, with a release build:
-# speed, round trips beside those of an echo server, and whose time it is while a card is added. Prints a line per check, `ok` or
-# `FAILED`, one `PASS` or `FAIL` per part, and at the end how many of each. Exit code 0 when all passed, 1 when one failed, 3 when
+# Parts: table gatttool bluetoothctl bleak find phone figures restart recovery, all of these when none is named; figures are a few round
+# trips beside those of an echo server, and whose time it is while a card is added, told and not judged; recovery takes away bluetoothd,
+# the adapter, its power and the system bus, ROUNDS times, 2 by default, where the bus is nobody else's. By itself, with a second phone
+# and a device of that one (`--controllers 4 --limit 300`): hostile, everything that no phone should do, bluetoothd killed in the middle,
+# and a good phone at the end; WRITES says how many commands it throws at the band, 5000 by default. By itself, with a release build:
+# speed, the figures of many rounds against their goals. Prints a line per check, `ok` or `FAILED`, one `PASS` or `FAIL` per part, and at
+# the end how many of each. Exit code 0 when all passed, 1 when one failed, 3 when
 # there was nothing to test: no controllers, no band.
 #
 # BAND and BLE_SUITE name the programs (the folder of `$BANDRIG`, or target/debug), VENV the Python environment with requirements.txt.
@@ -112,13 +113,23 @@ part() {
 }
 
 phone() { part "$1" 120 "$BLE_SUITE" --adapter $phone --address "$address" --key $key add-card; }
+# speed NAME SECONDS [OPTION…]
+speed() {
+    local name=$1 limit=$2
+    shift 2
+    "$BLE_SUITE" echo $adapter >"$work/echo.out" 2>&1 &
+    local echo=$!
+    wait_for 60 grep -q '^ready' "$work/echo.out" || { say "the echo server does not come up"; exit 3; }
+    part "$name" "$limit" "$BLE_SUITE" --adapter $phone --address "$address" --key $key --pid "$band" speed "$@"
+    kill $echo 2>/dev/null
+}
 memory() { sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$band/status"; }
 python() { part "$1" 120 "$VENV/bin/python" "$here/$2" $phone "$address"; }
 
 . $here/recovery.sh
 
 if [ $# -eq 0 ]; then
-    set -- table gatttool bluetoothctl bleak phone restart
+    set -- table gatttool bluetoothctl bleak find phone figures restart
     if has_own_bus; then set -- "$@" recovery; fi
 fi
 alias=$(property Alias)
@@ -129,7 +140,9 @@ for what in "$@"; do
         gatttool) python gatttool gatttool_client.py ;;
         bluetoothctl) python bluetoothctl bluetoothctl_client.py ;;
         bleak) python bleak bleak_client.py ;;
+        find) part find 120 "$BLE_SUITE" --adapter $phone --address "$address" find ;;
         phone) phone phone ;;
+        figures) speed figures 120 --blocks 2 --adds 1 --only-tell ;;
         restart)
             say "--- restart"
             restart
@@ -161,13 +174,7 @@ for what in "$@"; do
             kill $echo 2>/dev/null
             say "memory of the band (VmRSS): $before KiB after the first phone, $(memory) KiB after the last"
             ;;
-        speed)
-            "$BLE_SUITE" echo $adapter >"$work/echo.out" 2>&1 &
-            echo=$!
-            wait_for 60 grep -q '^ready' "$work/echo.out" || { say "the echo server does not come up"; exit 3; }
-            part speed 300 "$BLE_SUITE" --adapter $phone --address "$address" --key $key --pid "$band" speed
-            kill $echo 2>/dev/null
-            ;;
+        speed) speed speed 300 ;;
         *) say "there is no part $what"; exit 2 ;;
     esac
 done
