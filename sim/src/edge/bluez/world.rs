@@ -123,6 +123,8 @@ struct Bus {
     owners: Signals<(String, String, String)>,
     /// Objects, and which of their interfaces are gone.
     removed: Signals<(dbus::Path<'static>, Vec<String>)>,
+    /// Kept, for whoever waits for it may be dropped while the bus is asked for more.
+    has_lost_bluetoothd: bool,
     resource: JoinHandle<String>,
 }
 
@@ -236,7 +238,7 @@ impl Bus {
         let (names, owners) = connection.add_match(rule).await.map_err(no_bus)?.stream();
         let rule = MatchRule::new_signal("org.freedesktop.DBus.ObjectManager", "InterfacesRemoved").static_clone();
         let (objects, removed) = connection.add_match(rule.with_sender(BLUEZ)).await.map_err(no_bus)?.stream();
-        let bus = Self { connection, _rules: [names, objects], owners, removed, resource };
+        let bus = Self { connection, _rules: [names, objects], owners, removed, has_lost_bluetoothd: false, resource };
         if has_bluetoothd(&bus.connection).await.map_err(no_bus)? { Ok(bus) } else { Err(BluezError::NoBluetoothd) }
     }
 
@@ -249,22 +251,12 @@ impl Bus {
     async fn gone(&mut self, adapter: &Adapter) -> BluezError {
         let no_bus = || BluezError::NoBus("the connection to it ended".into());
         let own = format!("/org/bluez/{}", adapter.name());
-        loop {
+        while !self.has_lost_bluetoothd {
             tokio::select! {
                 biased;
                 ended = &mut self.resource => return bus_ended(ended),
                 change = self.owners.next() => match change {
-                    // A bus that ends sends everybody else away first.
-                    Some((_, (name, _, owner))) if name == BLUEZ && owner.is_empty() => {
-                        return tokio::select! {
-                            biased;
-                            ended = &mut self.resource => bus_ended(ended),
-                            asked = has_bluetoothd(&self.connection) => {
-                                asked.map_or_else(|error| BluezError::NoBus(error.to_string()), |_| BluezError::NoBluetoothd)
-                            }
-                        };
-                    }
-                    Some(_) => {}
+                    Some((_, (name, _, owner))) => self.has_lost_bluetoothd = name == BLUEZ && owner.is_empty(),
                     None => return no_bus(),
                 },
                 removed = self.removed.next() => match removed {
@@ -274,6 +266,14 @@ impl Bus {
                     Some(_) => {}
                     None => return no_bus(),
                 },
+            }
+        }
+        // A bus that ends sends everybody else away first.
+        tokio::select! {
+            biased;
+            ended = &mut self.resource => bus_ended(ended),
+            asked = has_bluetoothd(&self.connection) => {
+                asked.map_or_else(|error| BluezError::NoBus(error.to_string()), |_| BluezError::NoBluetoothd)
             }
         }
     }
