@@ -98,11 +98,11 @@ pcscd_flags=
 pcscd --help 2>&1 | grep -q -- --disable-polkit && pcscd_flags=--disable-polkit
 pcscd --foreground $pcscd_flags >"$RESULTS/pcscd.log" 2>&1 &
 has_adapters() {
-    # The kernel has them before bluetoothd does.
+    # The kernel has them before bluetoothd does, and bluetoothd before it has switched them on.
     [ -e "/sys/class/bluetooth/hci$((CONTROLLERS - 1))" ] || return 1
     for ((adapter = CONTROLLERS - 1; adapter >= 0; adapter--)); do
         dbus-send --system --print-reply --dest=org.bluez "/org/bluez/hci$adapter" \
-            org.freedesktop.DBus.Properties.Get string:org.bluez.Adapter1 string:Address || return 1
+            org.freedesktop.DBus.Properties.Get string:org.bluez.Adapter1 string:Powered | grep -q 'boolean true' || return 1
     done
 }
 # The kernel gives a controller ten seconds for its first answer and does not ask again: on a busy machine it may need another start.
