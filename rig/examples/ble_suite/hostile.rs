@@ -1,5 +1,6 @@
 //! What no phone should do, over real BlueZ: the band stays alive, says what its profile says, and the next good phone is served.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use band_sim::rng::Rng;
@@ -9,7 +10,7 @@ use bandrig::phone::io::{LinkCommand, LinkEvent, UserAction};
 use bandrig::station::fixtures::Fixtures;
 
 use crate::bench::{Bench, PROFILE};
-use crate::raw::Raw;
+use crate::raw::{OPEN_CHANNEL, PATIENCE, Raw};
 use crate::{Checks, Cli};
 
 /// Empty, the shortest, around one fragment, around one packet, the longest.
@@ -23,6 +24,10 @@ const NO_COMMAND: u8 = 0xEE;
 const SELECT_NOTHING: &[u8] = &[0x00, 0xA4, 0x04, 0x00, 0x01, 0xFF];
 /// What is in flight at most; a band's radio holds no more either.
 const BURST: usize = 100;
+/// More than what bluetoothd's sockets hold.
+const FLOOD: usize = 1_000;
+/// Time enough for all of them to be on the air.
+const STANDSTILL: Duration = Duration::from_secs(6);
 /// How often each characteristic is subscribed and left.
 const STORM: usize = 60;
 /// How often the second phone tries to get in.
@@ -56,6 +61,8 @@ pub fn run(cli: &Cli, second: (&str, &str), seed: u64, writes: usize, checks: &m
     phase.ends("the first bursts");
     bursts(cli, &mut raw, &mut rng, writes - writes / 10, checks)?;
     phase.ends("bursts");
+    flood(cli, &mut raw, checks)?;
+    phase.ends("a flood");
     storm(cli, &mut raw, checks)?;
     phase.ends("subscriptions");
     bad_frames(cli, &mut raw, checks)?;
@@ -178,6 +185,31 @@ fn bursts(cli: &Cli, raw: &mut Raw, rng: &mut Rng, writes: usize, checks: &mut C
     let done = alive == bursts && links == 1;
     checks.check(&format!("{writes} writes in bursts of {BURST}, over one link"), done, &(alive, links));
     Ok(())
+}
+
+/// Commands without a pause at a band that stands still: what bluetoothd's sockets cannot hold is held back, and none is lost.
+fn flood(cli: &Cli, raw: &mut Raw, checks: &mut Checks) -> Result<(), BleError> {
+    raw.connect()?;
+    let ready = raw.authenticate(&cli.key()) && raw.subscribe(CharacteristicId::NFC_CHANNEL);
+    let stopped = signal(cli, "STOP");
+    for _ in 0..FLOOD {
+        raw.command(CharacteristicId::NFC_CHANNEL, OPEN_CHANNEL);
+    }
+    let early = raw.notified(CharacteristicId::NFC_CHANNEL, STANDSTILL);
+    checks.check("a band that stands still answers nothing", stopped && early.is_none(), &early);
+    let goes_on = signal(cli, "CONT");
+    let answered = (0..FLOOD).take_while(|_| raw.notified(CharacteristicId::NFC_CHANNEL, PATIENCE).is_some()).count();
+    let all = ready && goes_on && answered == FLOOD;
+    checks.check(&format!("{FLOOD} commands without a pause are all answered after that"), all, &answered);
+    raw.disconnect();
+    Ok(())
+}
+
+/// Stops the band's process, or lets it go on.
+fn signal(cli: &Cli, name: &str) -> bool {
+    let Some(band) = cli.pid else { return false };
+    let sent = Command::new("kill").args([format!("-{name}"), band.to_string()]).status();
+    sent.is_ok_and(|status| status.success())
 }
 
 /// Characteristics that are subscribed and left as fast as BlueZ does it.

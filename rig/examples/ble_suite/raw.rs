@@ -12,7 +12,9 @@ use bandrig::phone::io::{LinkCommand, LinkEvent};
 use crate::{Cli, broken};
 
 /// For anything that must come.
-const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(40);
+/// Opens the NFC channel; answered with a status whether it is open already or not.
+pub const OPEN_CHANNEL: &[u8] = &[0x01];
 
 pub struct Raw {
     pub ble: Ble,
@@ -117,7 +119,7 @@ impl Raw {
 
     /// Opens the NFC channel, subscribed.
     pub fn open_channel(&mut self) -> bool {
-        self.command(CharacteristicId::NFC_CHANNEL, &[0x01]);
+        self.command(CharacteristicId::NFC_CHANNEL, OPEN_CHANNEL);
         self.notified(CharacteristicId::NFC_CHANNEL, PATIENCE).as_deref() == Some(&[0x81, 0x00])
     }
 }
