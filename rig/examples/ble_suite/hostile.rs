@@ -295,7 +295,7 @@ fn second_phone(cli: &Cli, raw: &mut Raw, (adapter, other): (&str, &str), checks
         second.ble.send(LinkCommand::Connect);
         events.push(second.event(Duration::from_secs(60), over));
         answers.push(raw.exchange(SELECT_NOTHING));
-        if events.last() == Some(&Some(LinkEvent::Disconnected)) {
+        if events.last() != Some(&Some(LinkEvent::ConnectFailed)) {
             break;
         }
     }
