@@ -182,7 +182,9 @@ impl Phone {
         if let (CharacteristicId::DEVICE_EVENT, Ok(DeviceEvent::Mtu(mtu))) =
             (characteristic, DeviceEvent::decode(&value))
         {
+            // It answers nothing that was asked.
             self.app.link.mtu = mtu;
+            return;
         }
         let awaited = match self.stack.last() {
             Some(Task::Await(wait)) => wait.takes(characteristic, &value),

@@ -109,6 +109,8 @@ fn a_raw_write_shows_what_the_band_says_until_it_is_quiet() {
     ladder.wait(Duration::from_millis(499), []);
     ladder.assert([notify(EVENT, "0E")], []);
     ladder.wait(Duration::from_millis(499), []);
+    // Of a new link, not of what was written.
+    ladder.assert([notify(EVENT, "16 05 02")], []);
     let values = vec![(CONFIG, bytes("10 FF 03")), (EVENT, bytes("0E"))];
     ladder.wait(Duration::from_millis(1), [show(Shown::Notifications { result: None, values })]);
 }
