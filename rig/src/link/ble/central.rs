@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use band_sim::edge::bluez::BluezError;
-use band_sim::edge::bluez::world::World;
-use tokio::time::timeout;
+use band_sim::edge::bluez::world::{World, disconnect};
+use bluer::Address;
+use tokio::time::{Instant, timeout};
 
 use super::connection::Connection;
 use super::{BleError, Config, Ends, MAX_COMMANDS_QUEUED, scan};
@@ -84,9 +85,11 @@ impl Central {
             return;
         }
         let config = self.config.clone();
-        let opening = open(&mut self.world, &config);
+        let (began, mut called) = (Instant::now(), None);
+        let opening = open(&mut self.world, &config, &mut called);
         match unless_interrupted(opening, &mut self.ends, &mut self.waiting).await {
             Some(Ok(link)) => {
+                self.ends.forgive();
                 self.ends.tell(LinkEvent::Connected { address: link.address, mtu: link.mtu });
                 self.in_flight = 0;
                 self.link = Some(link);
@@ -99,7 +102,13 @@ impl Central {
                 self.ends.blame(error);
                 self.ends.tell(LinkEvent::ConnectFailed);
             }
-            None => {}
+            None => {
+                self.ends.blame(BleError::GivenUp { what: "the connection", after: began.elapsed() });
+                // It may get through, or have got through, when nobody waits for it any more.
+                if let (Some(Address(called)), Some(world)) = (called, &self.world) {
+                    disconnect(world.adapter().clone(), called).await;
+                }
+            }
         }
     }
 
@@ -145,7 +154,7 @@ impl Central {
 
     async fn request(&mut self, command: LinkCommand) {
         let Some(link) = &mut self.link else { return };
-        let events = self.ends.events.clone();
+        let (began, events) = (Instant::now(), self.ends.events.clone());
         let asked = timeout(self.config.deadlines.request, async {
             let event = match command {
                 LinkCommand::Subscribe { characteristic } => {
@@ -175,7 +184,7 @@ impl Central {
                 self.ends.blame(BleError::NotAnswered { within: self.config.deadlines.request });
                 self.disconnect().await;
             }
-            None => {}
+            None => self.ends.blame(BleError::GivenUp { what: "a request", after: began.elapsed() }),
         }
     }
 
@@ -213,19 +222,26 @@ async fn unless_interrupted<T>(
     }
 }
 
-async fn open(world: &mut Option<World>, config: &Config) -> Result<Connection, BleError> {
+/// `called` is whom it calls, from when it does.
+async fn open(
+    world: &mut Option<World>,
+    config: &Config,
+    called: &mut Option<Address>,
+) -> Result<Connection, BleError> {
     let world = match world {
         Some(world) => world,
         None => world.insert(World::open(&config.adapter).await?),
     };
     world.power_on().await?;
     // As a phone with its own band: that one is called by its address, and only a stranger is listened for.
-    if let Some(known) = scan::known(world.adapter(), config).await
+    *called = scan::known(world.adapter(), config).await;
+    if let Some(known) = *called
         && let Ok(connection) = Connection::open(world, known, config).await
     {
         return Ok(connection);
     }
     let address = scan::scan(world.adapter(), config).await?;
+    *called = Some(address);
     Connection::open(world, address, config).await
 }
 

@@ -46,6 +46,15 @@ impl Connection {
     /// Connects a band that was heard and learns what it has.
     pub(super) async fn open(world: &World, address: Address, config: &Config) -> Result<Self, BleError> {
         let device = connected(world, address, config).await?;
+        let opened = Self::resolve(world, device, address, config).await;
+        if opened.is_err() {
+            // A link of which nothing is known would keep the band from being heard.
+            disconnect(world.adapter().clone(), address.0).await;
+        }
+        opened
+    }
+
+    async fn resolve(world: &World, device: Device, address: Address, config: &Config) -> Result<Self, BleError> {
         let unresolved = || BleError::NotResolved { address: address.0 };
         let changes = device.events().await.map_err(|_| unresolved())?.boxed();
         timeout(config.deadlines.resolve, resolved(&device)).await.map_err(|_| unresolved())?.ok_or_else(unresolved)?;

@@ -82,7 +82,8 @@ impl Default for Deadlines {
         Self {
             scan: Duration::from_secs(10),
             connect: Duration::from_secs(10),
-            resolve: Duration::from_secs(20),
+            // Within the phone's patience there is time for another try.
+            resolve: Duration::from_secs(15),
             request: Duration::from_secs(30),
             disconnect: Duration::from_secs(5),
         }
@@ -120,6 +121,13 @@ pub enum BleError {
         /// For how long we waited.
         within: Duration,
     },
+    /// The phone dropped the link in the middle of something.
+    GivenUp {
+        /// Of what.
+        what: &'static str,
+        /// How long it had taken.
+        after: Duration,
+    },
     /// Nobody fetched the link's events.
     EventsLost,
 }
@@ -156,6 +164,9 @@ impl fmt::Display for BleError {
             Self::NotResolved { address } => write!(f, "the services of {} did not become known", Printed(*address)),
             Self::NotAnswered { within } => {
                 write!(f, "the band did not answer a request within {within:?}, which ends the link")
+            }
+            Self::GivenUp { what, after } => {
+                write!(f, "{what} had taken {:.1} s when the phone gave it up", after.as_secs_f64())
             }
             Self::EventsLost => f.write_str("events of the link were not fetched and are lost"),
         }
@@ -245,6 +256,11 @@ impl Ends {
     fn blame(&self, error: BleError) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
+
+    /// A new link answers for nothing that was before it.
+    fn forgive(&self) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 fn run(config: Config, ends: Ends, opening: &SyncSender<Result<(), BleError>>) {
@@ -283,6 +299,17 @@ mod tests {
             "no band with address D4:2F:6B:0A:51:7E was heard within 10s: is it near, charged and without a phone? \
              Heard: 00:AA:01:00:00:2A"
         );
+    }
+
+    #[test]
+    fn what_the_phone_gave_up_is_named_until_there_is_another_link() {
+        let trouble = Arc::default();
+        let ends = Ends { commands: mpsc::channel(1).1, events: sync_channel(1).0, trouble: Arc::clone(&trouble) };
+        ends.blame(BleError::GivenUp { what: "the connection", after: Duration::from_millis(30_040) });
+        let named = trouble.lock().unwrap().as_ref().map(ToString::to_string);
+        assert_eq!(named.as_deref(), Some("the connection had taken 30.0 s when the phone gave it up"));
+        ends.forgive();
+        assert_eq!(*trouble.lock().unwrap(), None);
     }
 
     #[test]
