@@ -42,7 +42,7 @@ pull_out() {
 }
 plug_in() {
     local try
-    # The kernel gives a controller ten seconds for its first answer and does not ask again.
+    # The kernel gives a controller two seconds for its first answer and does not ask again.
     for try in 1 2 3; do
         "${command[@]}" >/dev/null 2>&1 &
         controllers=$!

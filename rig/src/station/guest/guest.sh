@@ -99,17 +99,27 @@ pcscd --help 2>&1 | grep -q -- --disable-polkit && pcscd_flags=--disable-polkit
 pcscd --foreground $pcscd_flags >"$RESULTS/pcscd.log" 2>&1 &
 has_adapters() {
     # The kernel has them before bluetoothd does, and bluetoothd before it has switched them on.
-    [ -e "/sys/class/bluetooth/hci$((CONTROLLERS - 1))" ] || return 1
+    has_controllers || return 1
     for ((adapter = CONTROLLERS - 1; adapter >= 0; adapter--)); do
         dbus-send --system --print-reply --dest=org.bluez "/org/bluez/hci$adapter" \
             org.freedesktop.DBus.Properties.Get string:org.bluez.Adapter1 string:Powered | grep -q 'boolean true' || return 1
     done
 }
-# The kernel gives a controller ten seconds for its first answer and does not ask again: on a busy machine it may need another start.
-start_controllers() {
+has_controllers() { [ -e "/sys/class/bluetooth/hci$((CONTROLLERS - 1))" ]; }
+# Hundredths of a second since the machine booted.
+uptime() { read -r up _ </proc/uptime && echo "${up%.*}${up#*.}"; }
+run_controllers() {
     [ -z "$controllers" ] || { kill "$controllers"; wait "$controllers"; }
     btvirt "-l$CONTROLLERS" >>"$RESULTS/btvirt.log" 2>&1 &
     controllers=$!
+}
+# The kernel gives a controller two seconds for its first answer and does not ask again. The first start may take longer, as the kernel
+# sets up the ciphers that the controllers want; the next one finds them.
+start_controllers() {
+    began=$(uptime)
+    run_controllers
+    wait_for controllers has_controllers
+    [ $(($(uptime) - began)) -lt 150 ] || run_controllers
     until=$((SECONDS + 15))
     while [ "$SECONDS" -lt "$until" ]; do
         has_adapters >/dev/null 2>&1 && return 0
