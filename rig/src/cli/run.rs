@@ -46,7 +46,7 @@ pub(super) struct Run {
     /// The seed of all randomness: same seed, same bytes.
     #[arg(long, default_value_t = 0, value_parser = seed)]
     pub(super) seed: u64,
-    /// Cases to run at once; one per core when absent. On the station `virtual`: machines at once, up to four; two per core when
+    /// Cases to run at once; one per core when absent. On the station `virtual`: machines at once, up to four; three on two cores when
     /// absent.
     #[arg(long, value_name = "N", value_parser = jobs)]
     pub(super) jobs: Option<NonZeroUsize>,

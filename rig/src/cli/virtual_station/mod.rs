@@ -51,9 +51,9 @@ impl Way {
 
 /// More machines are not started at once: each takes half a core and a gigabyte.
 const MOST_MACHINES: usize = 4;
-/// Half of its time a machine waits: BlueZ 5.66 holds each notification back for ten milliseconds, in case another one can go with it
-/// (a central that is BlueZ, too, asks for that).
-const MACHINES_PER_CORE: usize = 2;
+/// A third of its time a machine waits: BlueZ 5.66 holds each notification back for ten milliseconds, in case another one can go with it
+/// (a central that is BlueZ, too, asks for that). With a fourth machine on two cores each is slower by more than that.
+const MACHINES_ON_TWO_CORES: usize = 3;
 /// For fewer cases another machine is not worth the time in which it comes up.
 const CASES_PER_MACHINE: usize = 8;
 
@@ -107,7 +107,7 @@ fn machines(run: &Run, cases: usize) -> usize {
     if run.trace || run.fail_fast {
         return 1;
     }
-    let jobs = run.jobs.map_or_else(|| MACHINES_PER_CORE * suite::default_jobs(), NonZeroUsize::get);
+    let jobs = run.jobs.map_or_else(|| MACHINES_ON_TWO_CORES * suite::default_jobs() / 2, NonZeroUsize::get);
     jobs.min(MOST_MACHINES).min(cases / CASES_PER_MACHINE).max(1)
 }
 
