@@ -96,7 +96,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whether it is one that `--fail-fast` stops at.
+    /// Whether somebody has to look at it: `--fail-fast` stops there, and what led to it is written down.
     #[must_use]
     pub const fn is_trouble(self) -> bool {
         matches!(self, Self::Failed | Self::Broken)

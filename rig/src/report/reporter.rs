@@ -154,7 +154,7 @@ impl Reporter {
         }
         self.files.events(&events)?;
         self.files.taps(&events, after_epoch)?;
-        if matches!(case.verdict, Verdict::Failed | Verdict::Broken) {
+        if case.verdict.is_trouble() {
             self.files.trace(&case, &events)?;
         }
         self.summary.add(case);

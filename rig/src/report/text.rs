@@ -76,7 +76,7 @@ impl<W: Write> Live<W> {
     /// # Errors
     /// When the line cannot be written.
     pub fn finished(&mut self, case: &CaseResult) -> io::Result<()> {
-        let is_bad = matches!(case.verdict, Verdict::Failed | Verdict::Broken);
+        let is_bad = case.verdict.is_trouble();
         self.bad += usize::from(is_bad);
         match &mut self.to {
             To::Lines(writer) => return writeln!(writer, "{}", line(case, &self.page)),

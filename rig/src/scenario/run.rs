@@ -81,7 +81,7 @@ pub fn run(case: &Case, index: u32, setting: &Setting) -> Outcome {
         let mut run = Run { case, setting, seed, detail: detail(case, setting), simulated: Duration::ZERO };
         let mut outcome = run.run(index);
         simulated += run.simulated;
-        if run.detail == Detail::Verdicts && matches!(outcome.1, Verdict::Failed | Verdict::Broken) {
+        if run.detail == Detail::Verdicts && outcome.1.is_trouble() {
             outcome = run.once_more(index, outcome);
         }
         verdict = outcome.1;
