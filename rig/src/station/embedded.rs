@@ -28,7 +28,7 @@ use crate::terminal::io::{Input as TerminalInput, Output as TerminalOutput, Purc
 use super::carrier::{Carrier, ToCard, UnderWay};
 use super::middle::{Bend, Middle};
 use super::queue::Queue;
-use super::recorder::Recorder;
+use super::recorder::{Recorder, Struck};
 use super::world::Roles;
 
 /// What the person at the band does when it asks to confirm a pairing.
@@ -713,7 +713,7 @@ impl World {
             Arrival::AirLost(strike) => self.lose_air(strike),
             Arrival::PowerLoss => self.band_input(BandInput::PowerLost, None),
             Arrival::LeaveForeground => {
-                self.recorder.note(self.now, Kind::Fault { text: "the app leaves the foreground".into() });
+                self.recorder.struck(self.now, Struck::AppLeft);
                 self.phone_input(PhoneInput::Foreground(false));
             }
             Arrival::Authorise(request) => {
@@ -953,7 +953,7 @@ impl World {
         let struck = self.faults.iter().find(|fault| fault.at == Where::Request(nth)).map(|fault| fault.strike);
         match struck {
             Some(Strike::CloudLost) => {
-                self.recorder.note(self.now, Kind::Fault { text: format!("cloud request {nth} is never answered") });
+                self.recorder.struck(self.now, Struck::RequestLost(nth));
                 return self.later(self.network, Arrival::CloudReply(None));
             }
             Some(strike) => self.strike(strike),
@@ -1042,7 +1042,7 @@ impl World {
         if strike == Strike::PowerLoss {
             self.band_input(BandInput::PowerLost, None);
         } else {
-            self.recorder.note(self.now, Kind::Fault { text: "the band leaves the field".into() });
+            self.recorder.struck(self.now, Struck::FieldLeft);
             self.band_input(BandInput::Field { on: false }, None);
         }
         self.later(self.air.notice(), Arrival::ToTerminal(TerminalInput::FieldLost));
@@ -1067,7 +1067,7 @@ impl World {
         let computing = self.air.computing(&self.tap.command, &answer);
         let bent = self.tap.middle.answer(answer);
         if bent.changed {
-            self.recorder.note(self.now, Kind::Fault { text: "a man in the middle changes the next answer".into() });
+            self.recorder.struck(self.now, Struck::AnswerChanged);
         }
         let answer = bent.answer;
         self.recorder.contactless_answer(self.now, &answer);

@@ -22,14 +22,14 @@ use super::embedded::{ActionFault, Confirm, Points, Strike, Stuck, Tap};
 use super::middle::{Bent, Middle};
 use super::mishaps::Mishaps;
 use super::offer::{Capability, Offer};
-use super::recorder::Recorder;
+use super::recorder::{Recorder, Struck};
 use super::world::{Acted, Inside, Roles, Station, TakesOver, Trouble, World as CaseWorld};
 use crate::cloud::Cloud;
 use crate::cloud::api::{AuthorisationReason, AuthorisationReply, Envelope, Refusal, Request, Sms};
 use crate::link::in_process::Att;
 use crate::phone::Phone;
 use crate::phone::io::{Input as PhoneInput, LinkCommand, LinkEvent, Notice, Output as PhoneOutput, Shown, UserAction};
-use crate::report::event::{AttOp, Kind};
+use crate::report::event::AttOp;
 use crate::scenario::set_up::{self, Ground};
 use crate::terminal::Terminal;
 use crate::terminal::io::{Input as TerminalInput, Output as TerminalOutput, Receipt};
@@ -464,7 +464,7 @@ impl World {
 
     /// The app leaves the foreground before it hears anything else.
     fn leave_foreground(&mut self) {
-        self.recorder.note(self.clock.now(), Kind::Fault { text: "the app leaves the foreground".into() });
+        self.recorder.struck(self.clock.now(), Struck::AppLeft);
         self.pending.push_front(PhoneInput::Foreground(false));
     }
 
@@ -508,7 +508,7 @@ impl World {
         let now = self.clock.now();
         match self.mishaps.request() {
             (nth, Some(Strike::CloudLost)) => {
-                self.recorder.note(now, Kind::Fault { text: format!("cloud request {nth} is never answered") });
+                self.recorder.struck(now, Struck::RequestLost(nth));
                 return self.pending.push_back(PhoneInput::Cloud(None));
             }
             (_, Some(Strike::LeaveForeground)) => self.leave_foreground(),
@@ -586,7 +586,7 @@ impl World {
             loop {
                 match terminal.poll() {
                     TerminalOutput::Command(_) if tap.field_lost_after == Some(commands) => {
-                        self.recorder.note(self.clock.now(), Kind::Fault { text: "the band leaves the field".into() });
+                        self.recorder.struck(self.clock.now(), Struck::FieldLeft);
                         self.reader()?.remove();
                         next = Some(TerminalInput::FieldLost);
                     }
@@ -628,8 +628,7 @@ impl World {
         let Some(answer) = self.transmit(&command)? else { return Ok((Some(TerminalInput::FieldLost), None)) };
         let Bent { answer, late, changed } = self.middle.answer(answer);
         if changed {
-            let text = "a man in the middle changes the next answer".into();
-            self.recorder.note(self.clock.now(), Kind::Fault { text });
+            self.recorder.struck(self.clock.now(), Struck::AnswerChanged);
         }
         let now = self.clock.now();
         self.recorder.contactless_answer(now, &answer);

@@ -68,6 +68,30 @@ impl fmt::Debug for Recorder {
     }
 }
 
+/// A fault that any station can have, in the words of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Struck {
+    /// The app leaves the foreground (R10).
+    AppLeft,
+    /// The so-manyth request to the cloud is lost.
+    RequestLost(u64),
+    /// The next answer in the field is not the band's.
+    AnswerChanged,
+    /// The band is taken from the reader.
+    FieldLeft,
+}
+
+impl fmt::Display for Struck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AppLeft => f.write_str("the app leaves the foreground"),
+            Self::RequestLost(nth) => write!(f, "cloud request {nth} is never answered"),
+            Self::AnswerChanged => f.write_str("a man in the middle changes the next answer"),
+            Self::FieldLeft => f.write_str("the band leaves the field"),
+        }
+    }
+}
+
 impl Recorder {
     /// A recorder for the case at this place in file order.
     #[must_use]
@@ -212,6 +236,11 @@ impl Recorder {
     /// The band is gone; a command that it has not answered is written down without an answer.
     pub fn contactless_lost(&mut self, now: Instant) {
         self.contactless_answer(now, &[]);
+    }
+
+    /// A fault strikes.
+    pub fn struck(&mut self, now: Instant, struck: Struck) {
+        self.note(now, Kind::Fault { text: struck.to_string() });
     }
 
     /// A payment begins at a terminal with these settings.
