@@ -3,7 +3,7 @@
 # It is the first program of a virtual machine, or of namespaces of its own where ON_THIS_HOST says so. The folder it lies in is the
 # share with who started it: `env`, `guest.sh` and `task.sh` come in by it, logs, captures and results go out.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
-RESULTS=$(dirname "$0")
+RESULTS=${0%/*}
 . "$RESULTS/env"
 export RESULTS BAND BANDRIG BAND_SOCKET=/run/bandrig/band.sock
 
@@ -19,8 +19,9 @@ off() {
     echo o >/proc/sysrq-trigger
     busybox sleep 60
 }
-# Between two looks. What waits is on the same processor as what it waits for: it starts as few programs as it can.
-pause() { busybox usleep 100000; }
+# What waits is on the same processor as what it waits for, and under TCG the start of a program takes a tenth of a second: this script
+# does by itself what it can, and the rest with busybox, which has nothing to link. Between two looks it reads where nothing comes.
+pause() { read -r -t 0.1 -u "$nothing"; }
 # wait_for WHAT COMMAND…: until the command succeeds, at most a minute.
 wait_for() {
     what=$1
@@ -37,33 +38,36 @@ wait_for() {
 say "booted"
 # A machine of its own: nobody has set it up yet.
 set_up_machine() {
-    mkdir -p /dev/pts /dev/shm
-    mount -t devpts devpts /dev/pts
-    mount -t tmpfs tmpfs /dev/shm
-    mount -t tmpfs tmpfs /tmp
+    busybox mkdir -p /dev/pts /dev/shm
+    busybox mount -t devpts devpts /dev/pts
+    busybox mount -t tmpfs tmpfs /dev/shm
+    busybox mount -t tmpfs tmpfs /tmp
     # The host's folder may lie under the one that has just been covered.
-    for folder in "$WORK" "$(dirname "$BANDRIG")"; do
+    for folder in "$WORK" "${BANDRIG%/*}"; do
         case $folder in /tmp/*) say "$folder lies under /tmp, which the guest has to itself"; off "run it from outside /tmp" ;; esac
     done
-    mkdir -p "/lib/modules/$(uname -r)" /var/lib/bluetooth /etc/bluetooth
-    mount --bind "$MODULES" "/lib/modules/$(uname -r)"
-    date -s "@$NOW" >/dev/null
-    hostname station
-    ip link set lo up
+    read -r release </proc/sys/kernel/osrelease
+    busybox mkdir -p "/lib/modules/$release" /var/lib/bluetooth /etc/bluetooth
+    busybox mount -o bind "$MODULES" "/lib/modules/$release"
+    busybox date -s "@$NOW" >/dev/null
+    echo station >/proc/sys/kernel/hostname
+    busybox ip link set lo up
     # Who is woken waits for its turn: a change of programs is what costs most under TCG, and half as many do. With more controllers
     # than two a scan then misses what is advertised just once.
     [ "$CONTROLLERS" -ne 2 ] || {
-        mount -t debugfs debugfs /sys/kernel/debug && echo NO_WAKEUP_PREEMPTION >/sys/kernel/debug/sched/features
+        busybox mount -t debugfs debugfs /sys/kernel/debug && echo NO_WAKEUP_PREEMPTION >/sys/kernel/debug/sched/features
     }
 }
 # What the daemons write goes to folders that end with the namespace.
 if [ -n "$ON_THIS_HOST" ]; then
-    mount -t tmpfs -o mode=755 tmpfs /run && mount -t tmpfs tmpfs /etc/bluetooth || off "failed to lay folders over this machine's"
+    busybox mount -t tmpfs -o mode=755 tmpfs /run && busybox mount -t tmpfs tmpfs /etc/bluetooth || off "failed to lay folders over this machine's"
 else
     set_up_machine
 fi
-mount -t tmpfs -o mode=700 tmpfs /var/lib/bluetooth
-mkdir -p /run/bandrig /run/dbus /run/pcscd
+busybox mount -t tmpfs -o mode=700 tmpfs /var/lib/bluetooth
+busybox mkdir -p /run/bandrig /run/dbus /run/pcscd
+busybox mkfifo /run/bandrig/nothing
+exec {nothing}<>/run/bandrig/nothing
 modprobe -a hci_vhci algif_skcipher algif_hash ecb cmac 2>>"$RESULTS/guest.log" || off "the kernel has no virtual controllers"
 dbus-daemon --system --nopidfile --fork 2>>"$RESULTS/guest.log"
 finishing=
@@ -79,7 +83,7 @@ capture() {
         [ -z "$enough" ] || break
         say "btmon ended with $status in the middle of the capture; another one goes on"
         part=$((part + 1))
-        busybox usleep 100000
+        pause
     done
     [ -z "$monitor" ] || wait "$monitor"
 }
@@ -87,39 +91,43 @@ if [ -n "$CAPTURE" ]; then
     capture &
     finishing=$!
 fi
-# One ATT bearer, as a real band has: over several of them, which two bluetoothds would open, fragments overtake each other.
-printf '[General]\nDeviceID=false\n[GATT]\nChannels=1\n[Policy]\nAutoEnable=true\n' >/etc/bluetooth/main.conf
+# One ATT bearer, as a real band has: over several of them, which two bluetoothds would open, fragments overtake each other. And no band
+# asks its phone what that serves.
+printf '[General]\nDeviceID=false\nReverseServiceDiscovery=false\n[GATT]\nChannels=1\n[Policy]\nAutoEnable=true\n' >/etc/bluetooth/main.conf
 for daemon in /usr/libexec/bluetooth/bluetoothd /usr/lib/bluetooth/bluetoothd /usr/sbin/bluetoothd; do
     [ ! -x "$daemon" ] || break
 done
 "$daemon" -n -E >"$RESULTS/bluetoothd.log" 2>&1 &
 echo $! >/run/bandrig/bluetoothd.pid
-pcscd_flags=
-pcscd --help 2>&1 | grep -q -- --disable-polkit && pcscd_flags=--disable-polkit
-pcscd --foreground $pcscd_flags >"$RESULTS/pcscd.log" 2>&1 &
+pcscd --foreground $PCSCD_FLAGS >"$RESULTS/pcscd.log" 2>&1 &
 has_adapters() {
     # The kernel has them before bluetoothd does, and bluetoothd before it has switched them on.
     has_controllers || return 1
-    for ((adapter = CONTROLLERS - 1; adapter >= 0; adapter--)); do
-        dbus-send --system --print-reply --dest=org.bluez "/org/bluez/hci$adapter" \
-            org.freedesktop.DBus.Properties.Get string:org.bluez.Adapter1 string:Powered | grep -q 'boolean true' || return 1
+    objects=$(dbus-send --system --print-reply --dest=org.bluez / org.freedesktop.DBus.ObjectManager.GetManagedObjects)
+    on=0
+    while [[ $objects =~ \"Powered\"[[:space:]]+variant[[:space:]]+boolean\ true(.*) ]]; do
+        objects=${BASH_REMATCH[1]}
+        on=$((on + 1))
     done
+    [ "$on" -eq "$CONTROLLERS" ]
 }
 has_controllers() { [ -e "/sys/class/bluetooth/hci$((CONTROLLERS - 1))" ]; }
 # Hundredths of a second since the machine booted.
-uptime() { read -r up _ </proc/uptime && echo "${up%.*}${up#*.}"; }
+uptime() { read -r up _ </proc/uptime && up=${up%.*}${up#*.}; }
 run_controllers() {
     [ -z "$controllers" ] || { kill "$controllers"; wait "$controllers"; }
     btvirt "-l$CONTROLLERS" >>"$RESULTS/btvirt.log" 2>&1 &
     controllers=$!
 }
-# The kernel gives a controller two seconds for its first answer and does not ask again. The first start may take longer, as the kernel
-# sets up the ciphers that the controllers want; the next one finds them.
+# The kernel gives a controller two seconds for its first answer and does not ask again. On a busy machine the first start may take longer,
+# as the kernel sets up the ciphers that the controllers want; the next one finds them.
 start_controllers() {
-    began=$(uptime)
+    uptime
+    began=$up
     run_controllers
     wait_for controllers has_controllers
-    [ $(($(uptime) - began)) -lt 150 ] || run_controllers
+    uptime
+    [ $((up - began)) -lt 150 ] || run_controllers
     until=$((SECONDS + 15))
     while [ "$SECONDS" -lt "$until" ]; do
         has_adapters >/dev/null 2>&1 && return 0

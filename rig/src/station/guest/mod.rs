@@ -20,6 +20,7 @@ pub mod standing;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use host::obstacle;
@@ -203,6 +204,7 @@ fn lay(task: &Task, share: &Path, (bandrig, band): &(PathBuf, PathBuf), more: &[
         ("BAND_LOG", if task.capture { "debug" } else { "info" }.to_owned()),
         ("CONTROLLERS", task.controllers.to_string()),
         ("CAPTURE", if task.capture { "yes" } else { "" }.to_owned()),
+        ("PCSCD_FLAGS", pcscd_flags().to_owned()),
     ];
     let env: String = env.iter().chain(more).map(|(name, value)| format!("{name}={value}\n")).collect();
     fs::write(share.join("env"), env).map_err(failed)?;
@@ -253,6 +255,19 @@ pub fn outcome(share: &Path) -> Result<u8, String> {
         }
         words => words.parse().map_err(|_| format!("the virtual station: {words}")),
     }
+}
+
+/// What pcscd needs to be told: a newer one would ask a polkit that is not there.
+fn pcscd_flags() -> &'static str {
+    const NO_POLKIT: &str = "--disable-polkit";
+    let help = find_program("pcscd").and_then(|pcscd| Command::new(pcscd).arg("--help").output().ok());
+    let knows =
+        help.is_some_and(|help| [help.stdout, help.stderr].map(|said| contains(&said, NO_POLKIT)).contains(&true));
+    if knows { NO_POLKIT } else { "" }
+}
+
+fn contains(said: &[u8], word: &str) -> bool {
+    said.windows(word.len()).any(|part| part == word.as_bytes())
 }
 
 /// A word for bash.
