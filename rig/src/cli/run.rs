@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use clap::Args;
 
 use super::load::{self, Loaded};
-use super::virtual_station::{self, Way};
+use super::virtual_station::{self, Handed, Way};
 use super::{EXIT_BAD_INPUT, EXIT_STATION, Selection};
 use crate::report::out::Paths;
 use crate::report::paint::ColorChoice;
@@ -19,7 +19,7 @@ use crate::report::words::shell_word;
 use crate::scenario::file::Case;
 use crate::scenario::run::{Keep, Setting};
 use crate::scenario::select::Shard;
-use crate::scenario::suite::{self, Options, Progress};
+use crate::scenario::suite::{self, AsGiven, Options, Order, Progress};
 use crate::station::file::OpenError;
 use crate::station::{Capability, Embedded, Station};
 
@@ -72,6 +72,10 @@ pub(super) struct Run {
     /// Run every case twice and compare the events byte by byte.
     #[arg(long)]
     check_determinism: bool,
+    /// Run the cases whose numbers come in by this file, until it says that there are no more: how the machines of the virtual station
+    /// share them.
+    #[arg(long, value_name = "FILE", hide = true)]
+    handed_out: Option<PathBuf>,
 }
 
 pub(super) fn run(run: &Run) -> u8 {
@@ -160,11 +164,16 @@ fn suite(run: &Run, cases: &[Case], setting: &Setting, mut reporter: Reporter) -
     let stop = Arc::new(AtomicBool::new(false));
     super::interrupt::watch(&stop);
     reporter.say(&format!("{}, seed {}", counted(cases.len(), "case"), run.seed));
+    let order: Box<dyn Order> = match &run.handed_out {
+        Some(path) => Box::new(Handed::new(path.clone(), Arc::clone(&stop))),
+        None => Box::<AsGiven>::default(),
+    };
     let options = Options {
         jobs: run.jobs.map_or_else(suite::default_jobs, NonZeroUsize::get),
         fail_fast: run.fail_fast,
         check_determinism: run.check_determinism,
         stop: &stop,
+        order: &*order,
     };
     let on_the_wall = !setting.station.offer().can(Capability::VirtualTime);
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

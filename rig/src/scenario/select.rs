@@ -153,12 +153,6 @@ impl Shard {
     pub const fn takes(self, index: u32) -> bool {
         index % self.of == self.part - 1
     }
-
-    /// A part of this part: what it takes is every `of.of`th of what this one takes.
-    #[must_use]
-    pub const fn split(self, into: Self) -> Self {
-        Self { part: self.part + self.of * (into.part - 1), of: self.of * into.of }
-    }
 }
 
 impl fmt::Display for Shard {
@@ -215,18 +209,6 @@ mod tests {
         }
         for bad in ["0/3", "4/3", "1/0", "1", "a/b", "-1/3"] {
             assert!(bad.parse::<Shard>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_part_of_a_part_takes_every_so_manyth_of_what_that_one_takes() {
-        let whole: Shard = "2/3".parse().unwrap();
-        let taken: Vec<u32> = (0..60).filter(|index| whole.takes(*index)).collect();
-        for into in ["1/2", "2/2", "4/5"].map(|text| text.parse::<Shard>().unwrap()) {
-            let expected: Vec<u32> =
-                (0..).zip(&taken).filter(|(at, _)| into.takes(*at)).map(|(_, index)| *index).collect();
-            let split: Vec<u32> = (0..60).filter(|index| whole.split(into).takes(*index)).collect();
-            assert_eq!(split, expected, "{into}");
         }
     }
 }

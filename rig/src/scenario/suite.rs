@@ -1,5 +1,6 @@
 //! Many cases at once: on several threads, reported in file order.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -18,43 +19,64 @@ pub struct Options<'a> {
     pub check_determinism: bool,
     /// Somebody asked to stop: no new case is started.
     pub stop: &'a AtomicBool,
+    /// Which case is next.
+    pub order: &'a dyn Order,
 }
 
-/// Runs the cases and hands each outcome to `tell` as soon as it is there, in whatever order. `index` counts from 0 in the order
-/// of `cases`.
+/// Says which case is next.
+pub trait Order: fmt::Debug + Sync {
+    /// The next case, once that is known; `None` when there is none any more.
+    fn next(&self) -> Option<Next>;
+}
+
+/// A case that is to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// Its number among those that run, from 0.
+    pub number: u32,
+    /// Its place among all.
+    pub place: usize,
+}
+
+/// All cases, one after the other.
+#[derive(Debug, Default)]
+pub struct AsGiven(AtomicUsize);
+
+impl Order for AsGiven {
+    fn next(&self) -> Option<Next> {
+        let place = self.0.fetch_add(1, Ordering::Relaxed);
+        Some(Next { number: u32::try_from(place).ok()?, place })
+    }
+}
+
+/// Runs the cases and hands each outcome to `tell` by its number, as soon as it is there.
 pub fn run(cases: &[Case], setting: &Setting, options: &Options<'_>, mut tell: impl FnMut(u32, Progress<'_>)) {
-    let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..options.jobs.max(1).min(cases.len().max(1)) {
-            let (sender, next, failed) = (sender.clone(), &next, &failed);
+            let (sender, failed) = (sender.clone(), &failed);
             scope.spawn(move || {
                 loop {
                     if options.stop.load(Ordering::Relaxed) || options.fail_fast && failed.load(Ordering::Relaxed) {
                         return;
                     }
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(case) = cases.get(at) else { return };
-                    let index = u32::try_from(at).unwrap_or(u32::MAX);
-                    let _ = sender.send((index, None));
-                    let outcome = one(case, index, setting, options.check_determinism);
+                    let Some(Next { number, place }) = options.order.next() else { return };
+                    let Some(case) = cases.get(place) else { return };
+                    let _ = sender.send((number, Progress::Started(case)));
+                    let outcome = one(case, number, setting, options.check_determinism);
                     if outcome.verdict.is_trouble() {
                         failed.store(true, Ordering::Relaxed);
                     }
-                    if sender.send((index, Some(outcome))).is_err() {
+                    if sender.send((number, Progress::Finished(outcome))).is_err() {
                         return;
                     }
                 }
             });
         }
         drop(sender);
-        for (index, outcome) in receiver {
-            let Some(case) = cases.get(index as usize) else { continue };
-            match outcome {
-                None => tell(index, Progress::Started(case)),
-                Some(outcome) => tell(index, Progress::Finished(outcome)),
-            }
+        for (number, progress) in receiver {
+            tell(number, progress);
         }
     });
 }
@@ -140,7 +162,8 @@ steps:
             repeat_with: String::new(),
         };
         let stop = AtomicBool::new(false);
-        let options = Options { jobs: 1, fail_fast: true, check_determinism: false, stop: &stop };
+        let options =
+            Options { jobs: 1, fail_fast: true, check_determinism: false, stop: &stop, order: &AsGiven::default() };
         let mut verdicts = vec![];
         run(&loaded.cases, &setting, &options, |_, progress| {
             if let Progress::Finished(outcome) = progress {

@@ -85,7 +85,7 @@ kill -KILL "$(pgrep -f -- '--station .*stations/virtual.yaml')"
 wait $run
 code=$?
 check 'a run whose program inside is killed ends as station trouble' ends_with 3
-check 'which is said' says 'status 137, 2 of 3 cases left'
+check 'which is said' says 'ended with status 137 in the case `'
 check 'the reports know all cases' junit_counts testcase 3
 check 'the one that ran as broken' junit_counts error 1
 check 'the one after it as not run' junit_counts skipped 1

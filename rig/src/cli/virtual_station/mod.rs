@@ -4,28 +4,30 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::Subcommand;
 
+mod follow;
+mod handed;
 mod part;
 
+use self::follow::{Guest, LOOK, follow};
+pub(super) use self::handed::Handed;
+use self::handed::Left;
 use self::part::{Bench, Part};
 use super::load::Loaded;
 use super::run::Run;
 use super::{EXIT_BAD_INPUT, EXIT_STATION, standing};
 use crate::report::out::TAPS;
 use crate::report::reporter::{Reporter, Settings};
-use crate::scenario::select::Shard;
 use crate::scenario::suite;
 use crate::station::Embedded;
-use crate::station::guest::{self, Machine, Place, Task, capture};
+use crate::station::guest::{self, Boot, Machine, Place, Task, capture};
 
 /// The station's file, in the fixtures folder.
 const FILE: &str = "stations/virtual.yaml";
-/// Between two looks for what is new.
-const LOOK: Duration = Duration::from_millis(50);
-
 /// Where the command line wants the station.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
@@ -80,7 +82,10 @@ pub(super) fn run(run: &Run, way: Way, loaded: &Loaded, settings: Settings) -> u
     let setting = super::run::setting(run, loaded, std::sync::Arc::new(Embedded::default()));
     let bench = Bench { cases, inside: &inside.display().to_string(), setting: &setting, fail_fast: run.fail_fast };
     super::interrupt::watch(&std::sync::Arc::default());
-    let ended = start(run, way, loaded, &share, &mut reporter).and_then(|guests| follow(guests, &bench, &mut reporter));
+    let ended = start(run, way, loaded, &share, &mut reporter).and_then(|guests| {
+        let left = Left::of(cases.len(), guests.len());
+        follow(guests, left, &bench, &mut reporter, &super::interrupt::happened)
+    });
     let captured = if run.trace { captures(&share, run.out.as_deref()) } else { Ok(()) };
     let ended = ended.and(captured);
     let closed = reporter.close(began.elapsed());
@@ -130,49 +135,46 @@ fn place(way: Way, reporter: &mut Reporter) -> Result<Place, String> {
     }
 }
 
-/// Starts all machines, each with its part of the cases.
-fn start(run: &Run, way: Way, loaded: &Loaded, share: &Path, reporter: &mut Reporter) -> Result<Vec<Guest>, String> {
-    let place = place(way, reporter)?;
-    let machines = match place {
-        Place::Qemu => u32::try_from(machines(run, loaded.cases.len())).unwrap_or(1),
-        Place::Host => 1,
+/// Starts all machines at once.
+fn start(
+    run: &Run,
+    way: Way,
+    loaded: &Loaded,
+    share: &Path,
+    reporter: &mut Reporter,
+) -> Result<Vec<Guest<Machine>>, String> {
+    let shares = |machines: usize| -> Result<Vec<(Part, Task, PathBuf)>, String> {
+        let shares = (1..=machines).map(|number| match number {
+            1 => share.to_owned(),
+            _ => PathBuf::from(format!("{}-{number}", share.display())),
+        });
+        let task = task(script(run, loaded), true, run.trace);
+        shares.map(|share| Ok((Part::new(share.clone())?, task.clone(), share))).collect()
     };
-    let whole = run.shard.unwrap_or(Shard::WHOLE);
-    let begin = |part: u32, say: &mut dyn FnMut(&str)| {
-        let into = Shard { part, of: machines };
-        let share = if part == 1 { share.to_owned() } else { PathBuf::from(format!("{}-{part}", share.display())) };
-        let task = task(script(run, loaded, whole.split(into)), true, run.trace);
-        let machine = match place {
-            Place::Qemu => guest::start(&task, &share, say, &super::interrupt::happened)?,
-            Place::Host => guest::start_on_host(&task, &share)?,
+    if place(way, reporter)? == Place::Host {
+        let on_host = |(part, task, share): (Part, Task, PathBuf)| {
+            Ok(Guest { machine: guest::start_on_host(&task, &share)?, part })
         };
-        Ok(Guest { machine, part: Part::new(share, into, loaded.cases.len()) })
-    };
-    // The first one finds what all of them boot.
-    let mut guests = vec![begin(1, &mut |words| reporter.say(words))?];
-    let others: Vec<(Result<Guest, String>, Vec<String>)> = std::thread::scope(|scope| {
-        let starting = (2..=machines).map(|part| {
-            let begin = &begin;
+        return shares(1)?.into_iter().map(on_host).collect();
+    }
+    let boot = Boot::find(&mut |words| reporter.say(words))?;
+    let shares = shares(machines(run, loaded.cases.len()))?;
+    let (sender, said) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let starting = shares.into_iter().map(|(part, task, share)| {
+            let (boot, sender) = (&boot, sender.clone());
             scope.spawn(move || {
-                let mut said = vec![];
-                (begin(part, &mut |words| said.push(words.to_owned())), said)
+                let mut say = |words: &str| drop(sender.send(words.to_owned()));
+                let machine = boot.start(&task, &share, &mut say, &super::interrupt::happened)?;
+                Ok(Guest { machine, part })
             })
         });
         let starting: Vec<_> = starting.collect();
-        let died = |_| (Err("a machine could not be started".to_owned()), vec![]);
+        drop(sender);
+        said.into_iter().for_each(|words: String| reporter.say(&words));
+        let died = |_| Err("a machine could not be started".to_owned());
         starting.into_iter().map(|one| one.join().unwrap_or_else(died)).collect()
-    });
-    for (guest, said) in others {
-        said.iter().for_each(|words| reporter.say(words));
-        guests.push(guest?);
-    }
-    Ok(guests)
-}
-
-/// A machine that runs a part of the cases.
-struct Guest {
-    machine: Machine,
-    part: Part,
+    })
 }
 
 /// Brings the captures to where they were asked for.
@@ -193,17 +195,19 @@ fn task(script: String, band: bool, capture: bool) -> Task {
     Task { script, work, band, controllers: 2, capture }
 }
 
-/// A part of the same selection once more, for the program inside.
-fn script(run: &Run, loaded: &Loaded, part: Shard) -> String {
+/// The same selection once more, for the program inside: of it, it runs what it is handed.
+fn script(run: &Run, loaded: &Loaded) -> String {
     let selection = &run.selection;
     let mut words: Vec<String> = selection.paths.iter().map(guest::quoted).collect();
-    words.push("--out \"$RESULTS\"".to_owned());
+    words.push(format!("--out \"$RESULTS\" --handed-out \"$RESULTS/{}\"", handed::FILE));
     let mut add = |flag: &str, value: &str| words.extend([flag.to_owned(), guest::quoted(value)]);
     add("--station", &loaded.fixtures_root.join(FILE).display().to_string());
     add("--color", "never");
     add("--seed", &run.seed.to_string());
     add("--fixtures", &loaded.fixtures_root.display().to_string());
-    add("--shard", &part.to_string());
+    if let Some(shard) = run.shard {
+        add("--shard", &shard.to_string());
+    }
     for (flag, value) in [("--tag", &selection.tag), ("--filter", &selection.filter)] {
         if let Some(value) = value {
             add(flag, value);
@@ -215,44 +219,6 @@ fn script(run: &Run, loaded: &Loaded, part: Shard) -> String {
     let flags = [(run.trace, "--trace"), (run.fail_fast, "--fail-fast")];
     words.extend(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| (*flag).to_owned()));
     format!("exec \"$BANDRIG\" run {} >\"$RESULTS/bandrig.log\" 2>&1\n", words.join(" "))
-}
-
-/// Hands every case to the reports as soon as it has ended inside, until all machines are off. What one of them leaves behind does not
-/// stop the others.
-fn follow(mut guests: Vec<Guest>, bench: &Bench<'_>, reporter: &mut Reporter) -> Result<(), String> {
-    let mut ended = Ok(());
-    while !guests.is_empty() {
-        if super::interrupt::happened() {
-            // Dropped, they are switched off.
-            return Ok(());
-        }
-        let mut on = vec![];
-        for mut guest in guests {
-            match guest.look(bench, reporter) {
-                Ok(false) => on.push(guest),
-                Ok(true) => {}
-                Err(words) => {
-                    guest.part.give_up(bench, reporter);
-                    ended = ended.and(Err(words));
-                }
-            }
-        }
-        guests = on;
-        std::thread::sleep(LOOK);
-    }
-    ended
-}
-
-impl Guest {
-    /// What is new in it; whether it is off, with all its cases run.
-    fn look(&mut self, bench: &Bench<'_>, reporter: &mut Reporter) -> Result<bool, String> {
-        let off = self.machine.ended()?.is_some();
-        self.part.hear(bench, reporter)?;
-        if off {
-            self.part.outcome()?;
-        }
-        Ok(off)
-    }
 }
 
 // --- a look around
@@ -326,7 +292,8 @@ pub(super) fn station(station: &Station) -> u8 {
     let script = format!("{} >\"$RESULTS/task.out\" 2>&1\n", words.join(" "));
     super::interrupt::watch(&std::sync::Arc::default());
     let task = Task { controllers: *controllers, ..task(script, !no_band, out.is_some()) };
-    let ended = guest::start(&task, &share, &mut super::complain, &super::interrupt::happened)
+    let ended = Boot::find(&mut super::complain)
+        .and_then(|boot| boot.start(&task, &share, &mut super::complain, &super::interrupt::happened))
         .and_then(|machine| relay(machine, &share, Duration::from_secs(*limit)));
     let ended = match &out {
         Some(out) => ended.and_then(|code| capture::gather(&share, out).map(|_| code)),

@@ -1,22 +1,22 @@
 //! What one machine of the virtual station tells of its part of the cases, by the files that both sides see.
 
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::fs;
 use std::path::PathBuf;
 
+use super::handed::{Growing, Hand, Left};
 use crate::report::event::{Event, Kind, Verdict};
 use crate::report::reporter::Reporter;
 use crate::report::summary::Exit;
-use crate::report::text::counted;
 use crate::scenario::file::Case;
 use crate::scenario::run::{self, Setting};
-use crate::scenario::select::Shard;
 use crate::station::guest;
 
 /// What the program inside says beside its events.
 const LOG: &str = "bandrig.log";
 /// How a run ends that came to its end.
 const ENDS: [Exit; 4] = [Exit::Passed, Exit::Failed, Exit::Broken, Exit::NothingRun];
+
+const ENDED_BEFORE: (Verdict, &str) = (Verdict::Broken, "the virtual station ended before this case did");
 
 /// What all parts are of.
 pub(super) struct Bench<'a> {
@@ -30,11 +30,19 @@ pub(super) struct Bench<'a> {
     pub(super) fail_fast: bool,
 }
 
+impl<'a> Bench<'a> {
+    /// The case at this place among all.
+    pub(super) fn case(&self, at: u32) -> Option<&'a Case> {
+        self.cases.get(usize::try_from(at).ok()?)
+    }
+}
+
 /// The cases of one machine and how far it has come.
 pub(super) struct Part {
     share: PathBuf,
-    /// By their places among all.
+    /// Those it was given so far, by their places among all.
     cases: Vec<u32>,
+    hand: Hand,
     /// How many of them have ended.
     next: usize,
     lines: Growing,
@@ -42,22 +50,55 @@ pub(super) struct Part {
     events: Vec<Event>,
     /// Whether it has begun.
     says: bool,
+    /// How many have been told to run.
+    told: usize,
     /// Whether the rest of them is not to run.
     stops: bool,
 }
 
 impl Part {
-    /// This part of so many cases, told in this folder.
-    pub(super) fn new(share: PathBuf, part: Shard, cases: usize) -> Self {
-        Self {
+    /// Begins without a case, told in this folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub(super) fn new(share: PathBuf) -> Result<Self, String> {
+        Ok(Self {
+            hand: Hand::new(&share)?,
             lines: Growing::new(share.join("events.jsonl")),
             share,
-            cases: (0..u32::try_from(cases).unwrap_or(0)).filter(|at| part.takes(*at)).collect(),
+            cases: vec![],
             next: 0,
             events: vec![],
             says: false,
+            told: 0,
             stops: false,
+        })
+    }
+
+    /// Gives its machine as many cases as it may have now.
+    ///
+    /// # Errors
+    /// When they cannot be handed out.
+    pub(super) fn take(&mut self, left: &mut Left) -> Result<(), String> {
+        while !self.stops && !self.hand.closed && self.cases.len() <= self.next + left.ahead() {
+            let Some(case) = left.take() else { break };
+            self.cases.push(case);
+            self.hand.give(case)?;
         }
+        Ok(())
+    }
+
+    /// Whether it has a case that its machine has not begun, as far as is known.
+    pub(super) fn has_some_ahead(&self) -> bool {
+        self.cases.len() > self.next + 1
+    }
+
+    /// Its machine gets no more cases.
+    ///
+    /// # Errors
+    /// As [`Part::take`].
+    pub(super) fn close(&mut self) -> Result<(), String> {
+        self.hand.close()
     }
 
     /// What has happened since.
@@ -65,10 +106,8 @@ impl Part {
     /// # Errors
     /// When it cannot be read, is not of these cases, or cannot be reported.
     pub(super) fn hear(&mut self, bench: &Bench<'_>, reporter: &mut Reporter) -> Result<(), String> {
-        if !self.says && self.share.join(LOG).exists() {
-            self.says = true;
-            self.tell_next(bench, reporter);
-        }
+        self.says = self.says || self.share.join(LOG).exists();
+        self.tell_running(bench, reporter);
         while let Some(line) = self.lines.next()? {
             let mut event: Event =
                 serde_json::from_str(&line).map_err(|error| format!("the virtual station says nonsense: {error}"))?;
@@ -81,15 +120,16 @@ impl Part {
             if ends {
                 let events = std::mem::take(&mut self.events);
                 self.finish(events, bench, reporter)?;
-                self.tell_next(bench, reporter);
+                self.tell_running(bench, reporter);
             }
         }
         Ok(())
     }
 
-    /// Tells which case runs now.
-    fn tell_next(&self, bench: &Bench<'_>, reporter: &mut Reporter) {
-        if let Some((_, case)) = self.running(bench) {
+    /// Tells which case runs now, once.
+    fn tell_running(&mut self, bench: &Bench<'_>, reporter: &mut Reporter) {
+        if let Some((_, case)) = self.running(bench).filter(|_| self.says && self.told <= self.next) {
+            self.told = self.next + 1;
             reporter.started(&case.id);
         }
     }
@@ -110,214 +150,33 @@ impl Part {
     ///
     /// # Errors
     /// When the program inside did not run all the cases it was to run.
-    pub(super) fn outcome(&self) -> Result<(), String> {
+    pub(super) fn outcome(&self, bench: &Bench<'_>) -> Result<(), String> {
         let status = guest::outcome(&self.share)?;
-        let left = if self.stops { 0 } else { self.cases.len() - self.next };
-        if left == 0 && ENDS.iter().any(|end| end.code() == status) {
+        let running = self.running(bench).filter(|_| !self.stops);
+        let is_at_its_end = self.stops || self.hand.closed;
+        if is_at_its_end && running.is_none() && ENDS.iter().any(|end| end.code() == status) {
             return Ok(());
         }
         let log = fs::read_to_string(self.share.join(LOG)).unwrap_or_default();
-        let cases = counted(self.cases.len(), "case");
-        Err(format!(
-            "the run in the virtual station ended with status {status}, {left} of {cases} left:\n{}",
-            log.trim_end()
-        ))
+        let at = running.map_or_else(String::new, |(_, case)| format!(" in the case `{}`", case.id));
+        Err(format!("the run in the virtual station ended with status {status}{at}:\n{}", log.trim_end()))
     }
 
-    /// Reports the cases that its machine leaves behind: the one it was at is broken, those after it are skipped.
-    pub(super) fn give_up(&mut self, bench: &Bench<'_>, reporter: &mut Reporter) {
-        let mut ending = (Verdict::Broken, "the virtual station ended before this case did");
-        while let Some((at, case)) = self.running(bench) {
+    /// Its machine is gone: the case it was at is broken, and those it had not begun are there for another one.
+    pub(super) fn give_up(&mut self, left: &mut Left, bench: &Bench<'_>, reporter: &mut Reporter) {
+        left.give_back(self.cases.get(self.next + 1..).unwrap_or_default());
+        self.cases.truncate(self.next + 1);
+        if let Some((at, case)) = self.running(bench) {
             let mut events = std::mem::take(&mut self.events);
-            run::cut_off(case, at, bench.setting, ending, &mut events);
+            run::cut_off(case, at, bench.setting, ENDED_BEFORE, &mut events);
             // What cannot be reported is told by the error that ends the run.
-            if self.finish(events, bench, reporter).is_err() {
-                break;
-            }
-            ending = (Verdict::Skipped, "the virtual station had ended");
+            let _ = self.finish(events, bench, reporter);
         }
     }
 
     /// The case that runs, with its place among all.
     fn running<'a>(&self, bench: &Bench<'a>) -> Option<(u32, &'a Case)> {
         let at = *self.cases.get(self.next)?;
-        Some((at, bench.cases.get(usize::try_from(at).ok()?)?))
-    }
-}
-
-/// A file that somebody else writes: whole lines of it, as they come.
-struct Growing {
-    path: PathBuf,
-    reader: Option<BufReader<File>>,
-    half: String,
-}
-
-impl Growing {
-    const fn new(path: PathBuf) -> Self {
-        Self { path, reader: None, half: String::new() }
-    }
-
-    fn next(&mut self) -> Result<Option<String>, String> {
-        if self.reader.is_none() {
-            self.reader = File::open(&self.path).ok().map(BufReader::new);
-        }
-        let Some(reader) = &mut self.reader else { return Ok(None) };
-        reader.read_line(&mut self.half).map_err(|error| format!("failed to read {}: {error}", self.path.display()))?;
-        Ok(self.half.ends_with('\n').then(|| std::mem::take(&mut self.half)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::report::jsonl::encode;
-    use crate::report::out::Paths;
-    use crate::report::reporter::Settings;
-    use crate::scenario::load::{self, Options};
-    use crate::station::Embedded;
-    use crate::station::fixtures::Fixtures;
-
-    /// Four cases; the second one comes out as `second` says.
-    fn scenario(second: &str) -> String {
-        format!(
-            "\
-scenario: a band without a card does not pay
-matrix:
-  - {{ after: 1s, outcome: not_paid }}
-  - {{ after: 2s, outcome: {second} }}
-  - {{ after: 3s, outcome: not_paid }}
-  - {{ after: 4s, outcome: not_paid }}
-steps:
-  - wait: ${{after}}
-  - tap: 4.20 EUR
-    expect: {{ outcome: \"${{outcome}}\" }}
-"
-        )
-    }
-
-    /// What became of the cases of a machine that ended.
-    struct Ended {
-        outcome: Result<(), String>,
-        junit: String,
-        events: Vec<Event>,
-    }
-
-    impl Ended {
-        fn verdicts(&self) -> Vec<Verdict> {
-            let verdicts = self.events.iter().filter_map(|event| match event.kind {
-                Kind::CaseFinished { verdict, .. } => Some(verdict),
-                _ => None,
-            });
-            verdicts.collect()
-        }
-
-        fn count(&self, what: &str) -> usize {
-            self.junit.matches(what).count()
-        }
-    }
-
-    /// Four cases, what they are run with, and what a machine says of them: the lines of each.
-    struct Told {
-        cases: Vec<Case>,
-        setting: Setting,
-        lines: Vec<Vec<u8>>,
-    }
-
-    impl Told {
-        fn of(second: &str) -> Self {
-            let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
-            let fixtures = Arc::new(Fixtures::load(&fixtures).unwrap());
-            let options = Options { names: fixtures.names(), ..Options::default() };
-            let loaded = load::load_text("four.yaml", &scenario(second), &options);
-            assert_eq!(loaded.cases.len(), 4, "{:?}", loaded.errors);
-            let setting = Setting {
-                fixtures,
-                station: Arc::new(Embedded::default()),
-                sources: loaded.sources,
-                seed: 7,
-                keep: run::Keep::Cases,
-                repeat_with: "bandrig run --filter".into(),
-            };
-            let lines = loaded.cases.iter().map(|case| encode(&run::run(case, 0, &setting).events)).collect();
-            Self { cases: loaded.cases, setting, lines }
-        }
-
-        /// All of the first cases and so many lines of the next; then the machine ends with this status.
-        fn until(&self, cases: usize, more: usize, status: &str, fail_fast: bool) -> Ended {
-            let share = tempfile::tempdir().unwrap();
-            let next = self.lines.get(cases).map_or(&[][..], Vec::as_slice);
-            let next: Vec<&[u8]> = next.split_inclusive(|byte| *byte == b'\n').take(more).collect();
-            fs::write(share.path().join("events.jsonl"), [self.lines[..cases].concat(), next.concat()].concat())
-                .unwrap();
-            fs::write(share.path().join("status"), status).unwrap();
-            fs::write(share.path().join(LOG), "its last words\n").unwrap();
-            let [junit, events] = ["junit.xml", "all.jsonl"].map(|name| share.path().join(name));
-            let paths = Paths { junit: Some(junit.clone()), events: Some(events.clone()), ..Paths::default() };
-            let mut reporter = Reporter::open(Settings { paths, ..Settings::default() }, &[0, 1, 2, 3]).unwrap();
-            let bench = Bench { cases: &self.cases, inside: "virtual.yaml", setting: &self.setting, fail_fast };
-            let mut part = Part::new(share.path().to_owned(), Shard::WHOLE, 4);
-            part.hear(&bench, &mut reporter).unwrap();
-            let outcome = part.outcome();
-            if outcome.is_err() {
-                part.give_up(&bench, &mut reporter);
-            }
-            reporter.close(Duration::ZERO).unwrap();
-            let [junit, events] = [junit, events].map(|path| fs::read_to_string(path).unwrap());
-            let events = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-            Ended { outcome, junit, events }
-        }
-    }
-
-    const LEFT_BEHIND: [Verdict; 4] = [Verdict::Passed, Verdict::Broken, Verdict::Skipped, Verdict::Skipped];
-
-    #[test]
-    fn cases_that_are_all_told_are_a_run_that_came_to_its_end() {
-        let ended = Told::of("not_paid").until(4, 0, "0", false);
-        assert_eq!(ended.outcome, Ok(()));
-        assert_eq!(ended.verdicts(), [Verdict::Passed; 4]);
-    }
-
-    #[test]
-    fn a_run_that_ends_with_cases_left_is_an_error_whatever_its_status_and_the_reports_name_them() {
-        for status in ["0", "3", "101", "137"] {
-            let ended = Told::of("not_paid").until(1, 0, status, false);
-            let words = format!(
-                "the run in the virtual station ended with status {status}, 3 of 4 cases left:\nits last words"
-            );
-            assert_eq!(ended.outcome, Err(words));
-            assert_eq!(ended.verdicts(), LEFT_BEHIND);
-            assert_eq!(["<testcase ", "<error ", "<skipped "].map(|what| ended.count(what)), [4, 1, 2]);
-            assert_eq!(ended.count("message=\"the virtual station ended before this case did\""), 1, "{}", ended.junit);
-        }
-    }
-
-    #[test]
-    fn a_machine_that_is_gone_in_the_middle_of_a_case_breaks_it_with_what_it_had_told() {
-        let ended = Told::of("not_paid").until(1, 3, "", false);
-        assert!(ended.outcome.as_ref().unwrap_err().starts_with("the virtual station ended early"));
-        assert_eq!(ended.verdicts(), LEFT_BEHIND);
-        let second: Vec<_> = ended.events.iter().filter(|event| event.case == 1).collect();
-        assert_eq!(second.len(), 3 + 1);
-        assert_eq!(second[3].at_us, second[2].at_us, "time does not run backwards");
-    }
-
-    #[test]
-    fn a_program_that_dies_after_its_last_case_is_an_error() {
-        let ended = Told::of("not_paid").until(4, 0, "101", false);
-        assert!(ended.outcome.as_ref().unwrap_err().contains("ended with status 101, 0 of 4 cases left"));
-        assert_eq!(ended.verdicts(), [Verdict::Passed; 4]);
-    }
-
-    #[test]
-    fn cases_that_are_not_to_run_after_a_failure_are_not_missed() {
-        let told = Told::of("approved");
-        let asked_for = told.until(2, 0, "1", true);
-        assert_eq!(asked_for.outcome, Ok(()));
-        assert_eq!(asked_for.verdicts(), [Verdict::Passed, Verdict::Failed]);
-        assert!(told.until(2, 0, "1", false).outcome.is_err());
+        Some((at, bench.case(at)?))
     }
 }

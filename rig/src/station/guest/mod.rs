@@ -118,25 +118,82 @@ pub fn programs() -> Result<(PathBuf, PathBuf), String> {
     Ok((own, band))
 }
 
-/// Starts the station for a task in a virtual machine; logs and results go to `share`. Answers once the machine has come up, or early
-/// when `interrupted` says so.
-///
-/// # Errors
-/// What is missing, and what to do about it.
-pub fn start(
-    task: &Task,
-    share: &Path,
-    say: &mut dyn FnMut(&str),
-    interrupted: &dyn Fn() -> bool,
-) -> Result<Machine, String> {
-    let kernel = lay_for_qemu(task, share, say)?;
-    boot(&kernel, share, say, interrupted, |accelerator| Machine::start(&kernel, share, accelerator))
+/// What the virtual machines of this machine boot, and how: found once for all that start together.
+#[derive(Debug)]
+pub struct Boot {
+    kernel: Kernel,
+    /// This program and `band`.
+    programs: (PathBuf, PathBuf),
+    accelerator: Accelerator,
+}
+
+impl Boot {
+    /// Fetches the kernel, if it is not there yet, and finds out whether KVM works.
+    ///
+    /// # Errors
+    /// What is missing, and what to do about it.
+    pub fn find(say: &mut dyn FnMut(&str)) -> Result<Self, String> {
+        // Before the kernel is fetched, which takes a while.
+        let programs = require(Place::Qemu)?;
+        let kernel = prepare(&cache(), say)?;
+        let accelerator = accelerator(&kernel, &cache());
+        Ok(Self { kernel, programs, accelerator })
+    }
+
+    /// Starts the station for a task; logs and results go to `share`. Answers once the machine has come up, or early when `interrupted`
+    /// says so.
+    ///
+    /// # Errors
+    /// As [`Boot::find`]; the machine does not come up.
+    pub fn start(
+        &self,
+        task: &Task,
+        share: &Path,
+        say: &mut dyn FnMut(&str),
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Machine, String> {
+        self.lay(task, share)?;
+        self.up(share, say, interrupted, |accelerator| Machine::start(&self.kernel, share, accelerator))
+    }
+
+    /// Lays out what the guest will find in `share`.
+    fn lay(&self, task: &Task, share: &Path) -> Result<(), String> {
+        let modules = quoted(&self.kernel.modules);
+        lay(task, share, &self.programs, &[("MODULES", modules), ("ON_THIS_HOST", String::new())])
+    }
+
+    /// Starts machines until one comes up. One that does not is seen now and then, most of all under a KVM that works by half: another
+    /// one is tried without.
+    fn up<M: Running>(
+        &self,
+        share: &Path,
+        say: &mut dyn FnMut(&str),
+        interrupted: &dyn Fn() -> bool,
+        start: impl Fn(Accelerator) -> Result<M, String>,
+    ) -> Result<M, String> {
+        let starts = [self.accelerator, Accelerator::Tcg, Accelerator::Tcg];
+        for accelerator in starts {
+            say(&format!("the virtual station boots ({accelerator})"));
+            let mut machine = start(accelerator)?;
+            let until = Instant::now() + BOOTED_WITHIN;
+            while Instant::now() < until {
+                let up = share.join("guest.log").exists();
+                if up || interrupted() || machine.is_off()? {
+                    return Ok(machine);
+                }
+                std::thread::sleep(LOOK);
+            }
+            say(&format!("the virtual station has not come up within {BOOTED_WITHIN:?}"));
+            machine.end();
+        }
+        Err(format!("the virtual station did not come up in {} starts", starts.len()))
+    }
 }
 
 /// The same on this machine itself, where [`obstacle`] names none.
 ///
 /// # Errors
-/// As [`start`]; the kernel's own virtual controllers may be there and not work.
+/// As [`Boot::find`]; the kernel's own virtual controllers may be there and not work.
 pub fn start_on_host(task: &Task, share: &Path) -> Result<Machine, String> {
     let programs = require(Place::Host)?;
     lay(task, share, &programs, &[("ON_THIS_HOST", "yes".to_owned())])?;
@@ -160,15 +217,6 @@ impl Running for Machine {
     fn end(&mut self) {
         self.stop();
     }
-}
-
-/// Lays out what the guest will find in `share`, and its kernel.
-fn lay_for_qemu(task: &Task, share: &Path, say: &mut dyn FnMut(&str)) -> Result<Kernel, String> {
-    // Before the kernel is fetched, which takes a while.
-    let programs = require(Place::Qemu)?;
-    let kernel = prepare(&cache(), say)?;
-    lay(task, share, &programs, &[("MODULES", quoted(&kernel.modules)), ("ON_THIS_HOST", String::new())])?;
-    Ok(kernel)
 }
 
 /// The [`programs`], on a machine that has all that they need there.
@@ -211,33 +259,6 @@ fn lay(task: &Task, share: &Path, (bandrig, band): &(PathBuf, PathBuf), more: &[
     fs::write(share.join("guest.sh"), include_str!("guest.sh")).map_err(failed)?;
     fs::write(share.join("task.sh"), &task.script).map_err(failed)?;
     Ok(())
-}
-
-/// Starts machines until one comes up. One that does not is seen now and then, most of all under a KVM that works by half: another one is
-/// tried without.
-fn boot<M: Running>(
-    kernel: &Kernel,
-    share: &Path,
-    say: &mut dyn FnMut(&str),
-    interrupted: &dyn Fn() -> bool,
-    start: impl Fn(Accelerator) -> Result<M, String>,
-) -> Result<M, String> {
-    let starts = [accelerator(kernel, &cache()), Accelerator::Tcg, Accelerator::Tcg];
-    for accelerator in starts {
-        say(&format!("the virtual station boots ({accelerator})"));
-        let mut machine = start(accelerator)?;
-        let until = Instant::now() + BOOTED_WITHIN;
-        while Instant::now() < until {
-            let up = share.join("guest.log").exists();
-            if up || interrupted() || machine.is_off()? {
-                return Ok(machine);
-            }
-            std::thread::sleep(LOOK);
-        }
-        say(&format!("the virtual station has not come up within {BOOTED_WITHIN:?}"));
-        machine.end();
-    }
-    Err(format!("the virtual station did not come up in {} starts", starts.len()))
 }
 
 /// How the guest's task ended, once the machine is off: its exit code, or why there was none.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::kernel::{Kernel, cache};
 use super::machine::{Accelerator, words_over};
-use super::{LOOK, Running, Task, boot, lay_for_qemu, outcome};
+use super::{Boot, LOOK, Running, Task, outcome};
 
 /// How long the guest may take from its first word until everything is up.
 const READY_WITHIN: Duration = Duration::from_secs(120);
@@ -80,9 +80,10 @@ pub fn up(
 ) -> Result<(), String> {
     let task =
         Task { script: include_str!("standing.sh").to_owned(), work, band: true, controllers: 2, capture: false };
-    let kernel = lay_for_qemu(&task, folder, say)?;
-    let mut machine =
-        boot(&kernel, folder, say, interrupted, |accelerator| Standing::start(&kernel, folder, accelerator))?;
+    let boot = Boot::find(say)?;
+    boot.lay(&task, folder)?;
+    let start = |accelerator| Standing::start(&boot.kernel, folder, accelerator);
+    let mut machine = boot.up(folder, say, interrupted, start)?;
     let until = Instant::now() + READY_WITHIN;
     while !folder.join("ready").exists() {
         if interrupted() {
