@@ -7,12 +7,12 @@ use band_sim::edge::bluez::world::{World, disconnect};
 use bluer::Address;
 use tokio::time::{Instant, timeout};
 
-use super::connection::Connection;
+use super::connection::{Connection, InFlight};
 use super::{BleError, Config, Ends, MAX_COMMANDS_QUEUED, scan};
 use crate::phone::io::{LinkCommand, LinkEvent};
 
-/// Writes without response after which one is made sure to have arrived before more are sent: bluetoothd loses what its
-/// sockets cannot hold, which is a few hundred.
+/// Writes without response that nothing has answered; then they are made sure to have arrived before more are sent: bluetoothd loses what
+/// its sockets cannot hold, which is a few hundred.
 const MAX_IN_FLIGHT: usize = 64;
 
 pub(super) struct Central {
@@ -23,7 +23,7 @@ pub(super) struct Central {
     /// What came while something else was being waited for, at most as many as in the queue.
     waiting: VecDeque<LinkCommand>,
     link: Option<Connection>,
-    in_flight: usize,
+    in_flight: InFlight,
 }
 
 /// Why the loop has something to do.
@@ -35,8 +35,8 @@ enum Wake {
 }
 
 impl Central {
-    pub(super) const fn new(config: Config, world: World, ends: Ends) -> Self {
-        Self { config, world: Some(world), ends, waiting: VecDeque::new(), link: None, in_flight: 0 }
+    pub(super) fn new(config: Config, world: World, ends: Ends) -> Self {
+        Self { config, world: Some(world), ends, waiting: VecDeque::new(), link: None, in_flight: InFlight::default() }
     }
 
     pub(super) async fn run(mut self) {
@@ -70,8 +70,7 @@ impl Central {
             LinkCommand::Write { characteristic, value, with_response: false } => {
                 if let Some(link) = &mut self.link {
                     link.write_command(characteristic, &value).await;
-                    self.in_flight += 1;
-                    if self.in_flight >= MAX_IN_FLIGHT {
+                    if self.in_flight.sent() >= MAX_IN_FLIGHT {
                         self.settle().await;
                     }
                 }
@@ -91,7 +90,7 @@ impl Central {
             Some(Ok(link)) => {
                 self.ends.forgive();
                 self.ends.tell(LinkEvent::Connected { address: link.address, mtu: link.mtu });
-                self.in_flight = 0;
+                self.in_flight.arrived();
                 self.link = Some(link);
             }
             Some(Err(error)) => {
@@ -154,11 +153,11 @@ impl Central {
 
     async fn request(&mut self, command: LinkCommand) {
         let Some(link) = &mut self.link else { return };
-        let (began, events) = (Instant::now(), self.ends.events.clone());
+        let (began, events, in_flight) = (Instant::now(), self.ends.events.clone(), self.in_flight.clone());
         let asked = timeout(self.config.deadlines.request, async {
             let event = match command {
                 LinkCommand::Subscribe { characteristic } => {
-                    let result = link.subscribe(characteristic, &events).await;
+                    let result = link.subscribe(characteristic, &events, in_flight).await;
                     Some(LinkEvent::Subscribed { characteristic, result })
                 }
                 LinkCommand::Read { characteristic } => {
@@ -175,7 +174,7 @@ impl Central {
         });
         match unless_interrupted(asked, &mut self.ends, &mut self.waiting).await {
             Some(Ok(Some(event))) => {
-                self.in_flight = 0;
+                self.in_flight.arrived();
                 self.ends.tell(event);
             }
             Some(Ok(None)) => self.lost().await,
@@ -190,7 +189,7 @@ impl Central {
 
     /// Waits until all that was sent has been taken: requests overtake nothing.
     async fn settle(&mut self) {
-        self.in_flight = 0;
+        self.in_flight.arrived();
         if let Some(link) = &self.link {
             let _ = timeout(self.config.deadlines.request, link.ping()).await;
         }

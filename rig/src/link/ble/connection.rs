@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
@@ -29,6 +31,28 @@ const MAX_ATTEMPTS: usize = 3;
 /// How often a call is tried again where there was a socket just now, and what lies between.
 const MAX_TRIES_AFTER_SOCKET: usize = 100;
 const TRY_AGAIN: Duration = Duration::from_millis(5);
+
+/// Writes without response that nothing has answered yet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct InFlight(Arc<AtomicUsize>);
+
+impl InFlight {
+    /// One more; how many there are now.
+    pub(super) fn sent(&self) -> usize {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The band has said something: one of them, at least, it has taken.
+    fn answered(&self) {
+        // Nothing but zero is refused.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sent| sent.checked_sub(1));
+    }
+
+    /// All of them have arrived.
+    pub(super) fn arrived(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
 
 /// The link to the band.
 pub(super) struct Connection {
@@ -85,10 +109,10 @@ impl Connection {
         self.listeners.abort_all();
         self.writers.clear();
         let gone = async {
-            let is_off = hang_up == HangUp::RadioOff && world.adapter().set_powered(false).await.is_ok();
-            if !is_off {
-                disconnect(world.adapter().clone(), self.address).await;
+            if hang_up == HangUp::RadioOff && world.adapter().set_powered(false).await.is_ok() {
+                return;
             }
+            disconnect(world.adapter().clone(), self.address).await;
             // Its object goes with it, and with that the events.
             if self.device.is_connected().await.unwrap_or(false) {
                 self.gone().await;
@@ -125,12 +149,14 @@ impl Connection {
         &mut self,
         id: CharacteristicId,
         events: &SyncSender<LinkEvent>,
+        in_flight: InFlight,
     ) -> Result<(), AttError> {
         let reader = self.characteristic(id)?.notify_io().await;
         let mut values = Values::new(reader.map_err(|error| att_error(&error, AttError::WriteNotPermitted))?);
         let events = events.clone();
         self.listeners.spawn(async move {
             while let Some(value) = values.next().await {
+                in_flight.answered();
                 let _ = events.try_send(LinkEvent::Notified { characteristic: id, value });
             }
         });
@@ -283,6 +309,17 @@ mod tests {
         assert_eq!(place(path), Some((service, 0x62, 0xA0)));
         assert_eq!(place(service), None);
         assert_eq!(place(&format!("{path}/desc00a2")), None);
+    }
+
+    #[test]
+    fn what_the_band_says_answers_one_write_and_none_that_was_not_sent() {
+        let in_flight = InFlight::default();
+        in_flight.answered();
+        assert_eq!([in_flight.sent(), in_flight.sent(), in_flight.sent()], [1, 2, 3]);
+        in_flight.answered();
+        assert_eq!(in_flight.sent(), 3);
+        in_flight.arrived();
+        assert_eq!(in_flight.sent(), 1);
     }
 
     #[test]
