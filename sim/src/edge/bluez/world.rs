@@ -182,10 +182,8 @@ impl World {
             adapter: self.adapter.name().to_owned(),
             why: error.to_string(),
         };
-        if !self.adapter.is_powered().await.map_err(off)? {
-            self.adapter.set_powered(true).await.map_err(off)?;
-        }
-        Ok(())
+        // One that is on already stays as it is.
+        self.adapter.set_powered(true).await.map_err(off)
     }
 
     /// What happens to the adapter and its devices.
