@@ -113,11 +113,14 @@ fn lengths(cli: &Cli, raw: &mut Raw, checks: &mut Checks) -> Result<(), BleError
                 }
             }
             let id = CharacteristicId::new(service.uuid, found.uuid);
+            // Turn about, each would open a socket and close it again.
             for length in LENGTHS {
-                let value = vec![NO_COMMAND; length];
-                raw.command(id, &value);
-                let result = raw.write(id, value);
-                writes += 2;
+                raw.command(id, &vec![NO_COMMAND; length]);
+                writes += 1;
+            }
+            for length in LENGTHS {
+                let result = raw.write(id, vec![NO_COMMAND; length]);
+                writes += 1;
                 if !ends_as_the_profile_says(found, authenticated, length, &result) {
                     wrong.push((format!("{id}, authenticated: {authenticated}"), length, result));
                 }
