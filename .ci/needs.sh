@@ -18,6 +18,7 @@ needs=(
     'command -v qemu-system-x86_64|qemu-system-x86'
     'command -v busybox|busybox-static'
     'command -v cpio|cpio'
+    'command -v xz|xz-utils'
     'PATH=$PATH:/usr/sbin:/sbin command -v depmod|kmod'
     'command -v bluetoothctl && command -v gatttool && command -v hciconfig|bluez'
     'command -v btvirt|bluez-test-tools'

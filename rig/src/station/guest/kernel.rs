@@ -8,14 +8,18 @@ use std::process::{Command, Stdio};
 pub const PACKAGE: &str = "linux-image-amd64";
 /// What the kernel needs to see this machine's files.
 const MODULES: [&str; 4] = ["virtio_pci", "9pnet_virtio", "9p", "overlay"];
+/// What an XZ stream begins with.
+const XZ: &[u8] = b"\xFD7zXZ\0";
 /// Rises when the initramfs is made differently.
-const MADE: &str = "1";
+const MADE: &str = "2";
 
 /// A kernel that is ready to boot.
 #[derive(Clone, Debug)]
 pub struct Kernel {
     /// The kernel.
     pub image: PathBuf,
+    /// The same unpacked, where it could be: for QEMU itself to load. Under TCG it unpacks itself for three seconds.
+    pub unpacked: Option<PathBuf>,
     /// What it starts from.
     pub initramfs: PathBuf,
     /// Its modules, for `modprobe` in the guest.
@@ -44,10 +48,15 @@ pub fn prepare(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Kernel, String
     if !cfg!(target_arch = "x86_64") {
         return Err("the virtual station runs on x86_64 only".to_owned());
     }
-    let kernel =
-        Kernel { image: cache.join("vmlinuz"), initramfs: cache.join("initramfs.gz"), modules: cache.join("modules") };
+    let unpacked = cache.join("vmlinux");
+    let kernel = |unpacked: PathBuf| Kernel {
+        image: cache.join("vmlinuz"),
+        unpacked: Some(unpacked).filter(|kernel| kernel.is_file()),
+        initramfs: cache.join("initramfs.gz"),
+        modules: cache.join("modules"),
+    };
     if fs::read_to_string(cache.join("made")).is_ok_and(|made| made.trim() == MADE) {
-        return Ok(kernel);
+        return Ok(kernel(unpacked));
     }
     let root = cache.join("root");
     if !root.join("boot").is_dir() {
@@ -60,11 +69,54 @@ pub fn prepare(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Kernel, String
     make_initramfs(cache, &root, &version)?;
     let image = root.join("boot").join(format!("vmlinuz-{version}"));
     let failed = |error: std::io::Error| format!("failed to write to {}: {error}", cache.display());
-    fs::copy(image, &kernel.image).map_err(failed)?;
-    let _ = fs::remove_file(&kernel.modules);
-    std::os::unix::fs::symlink(&modules, &kernel.modules).map_err(failed)?;
+    fs::copy(&image, cache.join("vmlinuz")).map_err(failed)?;
+    // One that stays packed boots as well.
+    if unpack(&image, &unpacked).is_err() {
+        let _ = fs::remove_file(&unpacked);
+    }
+    let link = cache.join("modules");
+    let _ = fs::remove_file(&link);
+    std::os::unix::fs::symlink(&modules, &link).map_err(failed)?;
     fs::write(cache.join("made"), MADE).map_err(failed)?;
-    Ok(kernel)
+    Ok(kernel(unpacked))
+}
+
+/// Writes the kernel out of its image, as far as it lies there in XZ, as Debian's does.
+fn unpack(image: &Path, into: &Path) -> Result<(), String> {
+    let read = fs::read(image).map_err(|error| format!("failed to read {}: {error}", image.display()))?;
+    let payload = payload(&read).filter(|payload| payload.starts_with(XZ)).ok_or("it is not packed with XZ")?;
+    let failed = |error: std::io::Error| format!("failed to write to {}: {error}", into.display());
+    let packed = into.with_extension("xz");
+    fs::write(&packed, payload).map_err(failed)?;
+    let out = fs::File::create(into).map_err(failed)?;
+    // Behind the stream stands how long it is unpacked.
+    let unpacked = Command::new("xz")
+        .args(["--decompress", "--stdout", "--single-stream"])
+        .stdin(fs::File::open(&packed).map_err(failed)?)
+        .stdout(out)
+        .stderr(Stdio::null())
+        .status();
+    let _ = fs::remove_file(&packed);
+    match unpacked {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("xz ended with {status}")),
+        Err(error) => Err(format!("failed to run xz: {error}")),
+    }
+}
+
+/// What a kernel's image holds packed (the Linux/x86 boot protocol, from version 2.08 on).
+fn payload(image: &[u8]) -> Option<&[u8]> {
+    let word = |at: usize| image.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
+    let sectors = match *image.get(0x1F1)? {
+        0 => 4,
+        sectors => usize::from(sectors),
+    };
+    if image.get(0x202..)?.get(..4)? != b"HdrS" || word(0x206)? & 0xFFFF < 0x0208 {
+        return None;
+    }
+    let code = image.get((sectors + 1) * 512..)?;
+    let (offset, length) = (usize::try_from(word(0x248)?).ok()?, usize::try_from(word(0x24C)?).ok()?);
+    code.get(offset..)?.get(..length)
 }
 
 fn fetch(cache: &Path) -> Result<(), String> {
@@ -154,4 +206,43 @@ fn run(command: &mut Command, named: &str) -> Result<String, String> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Err(format!("{named} failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An image of two sectors of set-up with this payload, 16 bytes into its code.
+    fn image(version: u16, payload: &[u8]) -> Vec<u8> {
+        let mut image = vec![0; 3 * 512 + 16];
+        image[0x1F1] = 2;
+        image[0x202..0x206].copy_from_slice(b"HdrS");
+        image[0x206..0x208].copy_from_slice(&version.to_le_bytes());
+        image[0x248..0x24C].copy_from_slice(&16_u32.to_le_bytes());
+        image[0x24C..0x250].copy_from_slice(&u32::try_from(payload.len()).unwrap().to_le_bytes());
+        image.extend(payload);
+        image.extend([0xAA; 7]);
+        image
+    }
+
+    #[test]
+    fn the_payload_of_an_image_lies_where_its_header_says() {
+        let whole = image(0x020F, b"packed");
+        assert_eq!(payload(&whole), Some(&b"packed"[..]));
+        assert_eq!(payload(&image(0x0207, b"packed")), None, "the header had no such words yet");
+        for length in 0..whole.len() - 7 {
+            assert_eq!(payload(&whole[..length]), None, "cut after {length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_cannot_be_unpacked_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let (packed, unpacked) = (folder.path().join("vmlinuz"), folder.path().join("vmlinux"));
+        assert!(unpack(&packed, &unpacked).unwrap_err().starts_with("failed to read"));
+        fs::write(&packed, image(0x020F, b"\x1F\x8B gzip")).unwrap();
+        assert_eq!(unpack(&packed, &unpacked).unwrap_err(), "it is not packed with XZ");
+        fs::write(&packed, image(0x020F, b"\xFD7zXZ\0 torn")).unwrap();
+        assert!(unpack(&packed, &unpacked).unwrap_err().contains("xz"));
+    }
 }

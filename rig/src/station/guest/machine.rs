@@ -177,11 +177,12 @@ fn words(kernel: &Kernel, accelerator: Accelerator) -> Vec<String> {
         Accelerator::Kvm => ("kvm", "max", "2"),
         Accelerator::Tcg => ("tcg", "Westmere", "1"),
     };
+    let image = kernel.unpacked.as_ref().filter(|_| accelerator == Accelerator::Tcg).unwrap_or(&kernel.image);
     [QEMU, "-machine", "q35", "-accel", accel, "-cpu", cpu, "-smp", processors, "-m", "1G"]
         .into_iter()
         .chain(["-display", "none", "-nodefaults", "-no-reboot"])
         .map(str::to_owned)
-        .chain(["-kernel".to_owned(), kernel.image.display().to_string()])
+        .chain(["-kernel".to_owned(), image.display().to_string()])
         .chain(["-initrd".to_owned(), kernel.initramfs.display().to_string()])
         .collect()
 }
