@@ -9,7 +9,7 @@ use core::time::Duration;
 use bluer::adv::AdvertisementHandle;
 use bluer::gatt::CharacteristicWriter;
 use bluer::gatt::local::{ApplicationHandle, CharacteristicControlEvent, CharacteristicWriteIoRequest, ReqError};
-use bluer::{AdapterEvent, AdapterProperty, Address, Device, DeviceEvent, DeviceProperty};
+use bluer::{Adapter, AdapterEvent, AdapterProperty, Address, Device, DeviceEvent, DeviceProperty};
 use futures::stream::{BoxStream, SelectAll, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
@@ -58,6 +58,9 @@ pub(super) struct Serve {
     writes: SelectAll<Values>,
     notifications: BTreeMap<Handle, Notifications>,
     subscriptions: u64,
+    /// The adapter for the advertisement alone: with the attribute table beside it bluetoothd would read all of that whenever the band
+    /// begins to advertise.
+    advertiser: Adapter,
     advertisement: Option<AdvertisementHandle>,
     _application: ApplicationHandle,
 }
@@ -110,6 +113,7 @@ impl Serve {
             writes: SelectAll::new(),
             notifications: BTreeMap::new(),
             subscriptions: 0,
+            advertiser: world.adapter_apart().await?,
             advertisement: None,
             _application: application,
             world,
@@ -343,7 +347,7 @@ impl Serve {
         } else if self.advertisement.is_none() {
             let (advertisement, _) =
                 edge.band.inspect(|band| table::advertisement(band.profile(), self.world.address()));
-            let handle = self.world.adapter().advertise(advertisement).await;
+            let handle = self.advertiser.advertise(advertisement).await;
             self.advertisement = Some(handle.map_err(|error| refused("advertise", &error))?);
         }
         Ok(())

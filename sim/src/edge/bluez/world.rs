@@ -156,15 +156,22 @@ impl World {
 
     /// A session of `bluer` lives on for a minute after its last user, so it is begun when all is there.
     async fn with(bus: Bus, found: Found) -> Result<Self, BluezError> {
-        let session = Session::new().await.map_err(|error| BluezError::NoBus(error.to_string()))?;
-        let adapter = session.adapter(&found.name).map_err(|error| refused("open its adapter", &error))?;
-        Ok(Self { adapter, address: found.address, bus })
+        Ok(Self { adapter: opened(&found.name).await?, address: found.address, bus })
     }
 
     /// The adapter.
     #[must_use]
     pub const fn adapter(&self) -> &Adapter {
         &self.adapter
+    }
+
+    /// The same adapter, over a connection to the bus of its own: for what bluetoothd asks all objects of a connection for, each time
+    /// that it is registered there.
+    ///
+    /// # Errors
+    /// There is no bus any more.
+    pub async fn adapter_apart(&self) -> Result<Adapter, BluezError> {
+        opened(self.adapter.name()).await
     }
 
     /// Its address, as it is printed.
@@ -225,6 +232,11 @@ impl World {
     pub async fn objects(&self) -> Result<Objects, BluezError> {
         self.bus.objects().await
     }
+}
+
+async fn opened(name: &str) -> Result<Adapter, BluezError> {
+    let session = Session::new().await.map_err(|error| BluezError::NoBus(error.to_string()))?;
+    session.adapter(name).map_err(|error| refused("open its adapter", &error))
 }
 
 impl Bus {
