@@ -76,6 +76,10 @@ pub(super) struct Run {
     /// share them.
     #[arg(long, value_name = "FILE", hide = true)]
     handed_out: Option<PathBuf>,
+    /// Of cases that pass, write their verdicts only, as a run does that writes nothing: the program inside the virtual station always
+    /// writes.
+    #[arg(long, hide = true, requires = "handed_out")]
+    verdicts_only: bool,
 }
 
 pub(super) fn run(run: &Run) -> u8 {
@@ -139,8 +143,10 @@ pub(super) fn setting(run: &Run, loaded: &Loaded, station: Arc<dyn Station>) -> 
 }
 
 /// What somebody will read of the cases that pass.
-const fn keep(run: &Run) -> Keep {
-    if run.trace {
+pub(super) const fn keep(run: &Run) -> Keep {
+    if run.verdicts_only {
+        Keep::Verdicts
+    } else if run.trace {
         Keep::Points
     } else if run.out.is_some() || run.events.is_some() || run.check_determinism {
         Keep::Cases

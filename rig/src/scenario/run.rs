@@ -472,7 +472,9 @@ impl Run<'_> {
             Some(trouble) => (trouble.verdict, Some(self.reason(&trouble, recorder, sweep, also))),
         };
         recorder.note(now, finished(verdict, reason, points));
-        (std::mem::take(recorder).into_events(), verdict)
+        let recorder = std::mem::take(recorder);
+        let is_read = verdict != Verdict::Passed || self.setting.keep != Keep::Verdicts;
+        (if is_read { recorder.into_events() } else { recorder.into_verdict() }, verdict)
     }
 
     fn reason(&self, trouble: &Trouble, recorder: &mut Recorder, sweep: Option<String>, also: Vec<String>) -> Reason {

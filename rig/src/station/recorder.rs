@@ -53,6 +53,8 @@ pub struct Recorder {
     /// The last answer of the band, which a terminal mostly hears as it is.
     last_answer: Place,
     teller: Teller,
+    /// What must not be shown, as far as the teller does not know it yet: it learns it when it has something to tell.
+    unlearnt: Vec<Secret>,
     tokens_hidden: u32,
 }
 
@@ -122,7 +124,8 @@ impl Recorder {
 
     /// Puts into words what was seen so far, with the secrets known so far masked. Done before a recorder is copied, it is done once.
     pub fn tell(&mut self) {
-        let Self { case, events, seen, bytes, teller, .. } = self;
+        let Self { case, events, seen, bytes, teller, unlearnt, .. } = self;
+        unlearnt.drain(..).for_each(|secret| teller.masker.learn(&secret));
         for (now, seen) in seen.drain(..) {
             teller.tell(now, seen, bytes, &mut |kind| events.push(Event { case: *case, at_us: now.as_micros(), kind }));
         }
@@ -140,13 +143,13 @@ impl Recorder {
         if !self.tells_steps() {
             return;
         }
-        cloud.secrets(self.tokens_hidden).iter().for_each(|secret| self.teller.masker.learn(secret));
+        self.unlearnt.extend(cloud.secrets(self.tokens_hidden));
         self.tokens_hidden = cloud.tokens_made();
     }
 
     /// A key of somebody's own band, which must never be shown either.
     pub fn hide_key(&mut self, key: AuthKey) {
-        self.teller.masker.learn(&Secret::Key(key.0.to_vec()));
+        self.unlearnt.push(Secret::Key(key.0.to_vec()));
     }
 
     /// Writes down something that is always kept.
@@ -173,17 +176,17 @@ impl Recorder {
                 step: name.to_owned(),
                 file: step.at.file.to_string(),
                 line: step.at.line,
-                text: self.teller.masker.text(&step.text).into_owned(),
+                text: step.text.clone(),
             };
-            self.note(now, kind);
+            self.seen.push((now, Seen::Step(Box::new(kind))));
         }
     }
 
     /// A step has ended; `ok` when it came out as expected.
     pub fn step_finished(&mut self, now: Instant, name: &str, ok: bool, got: &impl Serialize) {
         if self.tells_steps() {
-            let got = self.teller.json(got);
-            self.note(now, Kind::StepFinished { step: name.to_owned(), ok, got });
+            let got = serde_json::to_value(got).unwrap_or_default();
+            self.seen.push((now, Seen::Step(Box::new(Kind::StepFinished { step: name.to_owned(), ok, got }))));
         }
     }
 
@@ -192,6 +195,15 @@ impl Recorder {
     pub fn into_events(mut self) -> Vec<Event> {
         self.tell();
         self.events
+    }
+
+    /// That it began and how it ended: all that somebody reads of a case that passed. What else was seen and is not in words yet is
+    /// never put into them.
+    #[must_use]
+    pub fn into_verdict(mut self) -> Vec<Event> {
+        self.seen.retain(|(_, seen)| matches!(seen, Seen::Told(_)));
+        self.unlearnt.clear();
+        self.into_events()
     }
 
     /// The last exchanges in words, oldest first.
@@ -330,6 +342,30 @@ mod tests {
         recorder.hide_key(AuthKey(key));
         let told = serde_json::to_string(&recorder.into_events()).unwrap();
         assert!(told.contains(r#""event":"att""#) && !told.contains("C3 5A 91"), "{told}");
+    }
+
+    #[test]
+    fn of_what_nobody_reads_only_the_verdict_is_put_into_words() {
+        let mut recorder = Recorder::new(7, Detail::Exchanges);
+        recorder.note(Instant::ZERO, Kind::Fault { text: "the app leaves the foreground".into() });
+        recorder.step_finished(Instant::ZERO, "1", true, &"refused");
+        recorder.att(Instant::ZERO, write(&[1, 2]));
+        let words = |events: Vec<Event>| {
+            let told = serde_json::to_value(events).unwrap();
+            told.as_array().unwrap().iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(words(recorder.clone().into_verdict()), ["fault"]);
+        assert_eq!(words(recorder.into_events()), ["fault", "step_finished", "att"]);
+    }
+
+    #[test]
+    fn a_step_is_told_with_the_secrets_masked_that_were_learnt_after_it() {
+        let key = [0xC3, 0x5A, 0x91, 0x0E, 0x77, 0x2B, 0xD4, 0x68, 0xF1, 0x3C, 0xA9, 0x05, 0xBE, 0x46, 0x82, 0x1D];
+        let mut recorder = Recorder::new(0, Detail::Steps);
+        recorder.step_finished(Instant::ZERO, "1", true, &"C35A910E772BD468F13CA905BE46821D");
+        recorder.hide_key(AuthKey(key));
+        let told = serde_json::to_string(&recorder.into_events()).unwrap();
+        assert!(told.contains("step_finished") && told.contains("****") && !told.contains("C35A91"), "{told}");
     }
 
     #[test]

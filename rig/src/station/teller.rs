@@ -28,6 +28,8 @@ const MOST_APDU_BYTES: usize = 4096;
 pub(super) enum Seen {
     /// In words already.
     Told(Box<Kind>),
+    /// A step begins or has ended.
+    Step(Box<Kind>),
     /// One ATT operation.
     Att(Box<Att>),
     /// From now on the NFC channel is framed so.
@@ -113,6 +115,7 @@ impl Teller {
         let at = |place: Place| bytes.get(place).unwrap_or_default();
         match seen {
             Seen::Told(kind) => say(*kind),
+            Seen::Step(kind) => say(self.step(*kind)),
             Seen::Att(att) => self.att(&att, say),
             Seen::Framing(framing) => self.channel = Channel::new(Some(framing)),
             Seen::Command(command) => self.contactless_command = Some(at(command).to_vec()),
@@ -154,8 +157,21 @@ impl Teller {
         }
     }
 
+    fn step(&self, kind: Kind) -> Kind {
+        match kind {
+            Kind::StepStarted { step, file, line, text } => {
+                Kind::StepStarted { step, file, line, text: self.text(&text) }
+            }
+            Kind::StepFinished { step, ok, mut got } => {
+                self.masker.json(&mut got);
+                Kind::StepFinished { step, ok, got }
+            }
+            other => other,
+        }
+    }
+
     /// A value for the report, with everything secret in it masked.
-    pub(super) fn json(&self, value: &impl Serialize) -> serde_json::Value {
+    fn json(&self, value: &impl Serialize) -> serde_json::Value {
         let mut value = serde_json::to_value(value).unwrap_or_default();
         self.masker.json(&mut value);
         value

@@ -22,6 +22,7 @@ use super::run::Run;
 use super::{EXIT_BAD_INPUT, EXIT_STATION, standing};
 use crate::report::out::TAPS;
 use crate::report::reporter::{Reporter, Settings};
+use crate::scenario::run::Keep;
 use crate::scenario::suite;
 use crate::station::Embedded;
 use crate::station::guest::{self, Boot, Machine, Place, Task, capture};
@@ -216,7 +217,8 @@ fn script(run: &Run, loaded: &Loaded) -> String {
     for var in &selection.vars {
         add("--var", var);
     }
-    let flags = [(run.trace, "--trace"), (run.fail_fast, "--fail-fast")];
+    let is_read = super::run::keep(run) != Keep::Verdicts;
+    let flags = [(run.trace, "--trace"), (run.fail_fast, "--fail-fast"), (!is_read, "--verdicts-only")];
     words.extend(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| (*flag).to_owned()));
     format!("exec \"$BANDRIG\" run {} >\"$RESULTS/bandrig.log\" 2>&1\n", words.join(" "))
 }
@@ -336,5 +338,29 @@ fn relay(mut machine: Machine, share: &Path, limit: Duration) -> Result<u8, Stri
             return Err(format!("the command has not ended within {limit:?}"));
         }
         std::thread::sleep(LOOK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Command, FromArgMatches};
+
+    use super::*;
+
+    /// What the program inside is told when somebody outside asks for this.
+    fn told(more: &[&str]) -> String {
+        let words = ["run", "../scenarios/account", "--fixtures", "../fixtures"].iter().chain(more);
+        let matches = Run::augment_args(Command::new("run")).try_get_matches_from(words).unwrap();
+        let run = Run::from_arg_matches(&matches).unwrap();
+        let loaded = super::super::load::load(&run.selection).unwrap();
+        script(&run, &loaded)
+    }
+
+    #[test]
+    fn events_that_nobody_reads_outside_are_not_written_inside() {
+        assert!(told(&[]).contains(" --verdicts-only "));
+        for read in [&["--out", "out"][..], &["--events", "events.jsonl"], &["--trace"]] {
+            assert!(!told(read).contains("--verdicts-only"), "{read:?}");
+        }
     }
 }
