@@ -112,8 +112,8 @@ has_adapters() {
     [ "$on" -eq "$CONTROLLERS" ]
 }
 has_controllers() { [ -e "/sys/class/bluetooth/hci$((CONTROLLERS - 1))" ]; }
-# Hundredths of a second since the machine booted.
-uptime() { read -r up _ </proc/uptime && up=${up%.*}${up#*.}; }
+# Hundredths of a second since the machine booted; in its first one they begin with a zero, and are still decimal.
+uptime() { read -r up _ </proc/uptime && up=$((10#${up%.*}${up#*.})); }
 run_controllers() {
     [ -z "$controllers" ] || { kill "$controllers"; wait "$controllers"; }
     btvirt "-l$CONTROLLERS" >>"$RESULTS/btvirt.log" 2>&1 &
