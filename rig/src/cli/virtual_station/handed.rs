@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -140,21 +140,32 @@ impl Order for Handed {
 pub(super) struct Growing {
     path: PathBuf,
     reader: Option<BufReader<File>>,
+    /// How many bytes of it were read.
+    at: u64,
     half: String,
 }
 
 impl Growing {
     pub(super) const fn new(path: PathBuf) -> Self {
-        Self { path, reader: None, half: String::new() }
+        Self { path, reader: None, at: 0, half: String::new() }
     }
 
     pub(super) fn next(&mut self) -> Result<Option<String>, String> {
+        let failed = |error: std::io::Error| format!("failed to read {}: {error}", self.path.display());
         if self.reader.is_none() {
-            self.reader = File::open(&self.path).ok().map(BufReader::new);
+            let Ok(mut file) = File::open(&self.path) else { return Ok(None) };
+            file.seek(SeekFrom::Start(self.at)).map_err(failed)?;
+            self.reader = Some(BufReader::new(file));
         }
         let Some(reader) = &mut self.reader else { return Ok(None) };
-        reader.read_line(&mut self.half).map_err(|error| format!("failed to read {}: {error}", self.path.display()))?;
-        Ok(self.half.ends_with('\n').then(|| std::mem::take(&mut self.half)))
+        let read = reader.read_line(&mut self.half).map_err(failed)?;
+        self.at += u64::try_from(read).unwrap_or(u64::MAX);
+        if self.half.ends_with('\n') {
+            return Ok(Some(std::mem::take(&mut self.half)));
+        }
+        // A kernel that did not write it itself may learn only by opening it that there is more.
+        self.reader = None;
+        Ok(None)
     }
 }
 
