@@ -523,7 +523,7 @@ fn a_virtual_station_without_its_band_says_how_to_build_it_before_anything_start
     let folder = tempfile::tempdir_in(target).expect("a folder");
     let alone = folder.path().join("bandrig");
     fs::hard_link(env!("CARGO_BIN_EXE_bandrig"), &alone).expect("another name");
-    for station in ["virtual", "virtual:qemu"] {
+    for station in ["virtual", "virtual:qemu", "virtual:uml"] {
         let mut command = Command::new(&alone);
         command.args(["run", "scenarios/lab", "--station", station, "--out"]).arg(folder.path().join("out"));
         // There is no kernel either, and none is fetched.

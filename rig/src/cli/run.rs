@@ -40,7 +40,8 @@ pub(super) struct Run {
     #[command(flatten)]
     pub(super) selection: Selection,
     /// Where to run: `embedded`, everything in this process under virtual time; `virtual`, real BlueZ and PC/SC where this machine has
-    /// neither, on its own kernel or in a virtual machine (`virtual:host`, `virtual:qemu`: only there); or a station file.
+    /// neither, on its own kernel, in a virtual machine or in a kernel that is a process (`virtual:host`, `virtual:qemu`, `virtual:uml`:
+    /// only there; the last one is built first, once); or a station file.
     #[arg(long, value_name = "NAME|FILE", default_value = "embedded")]
     pub(super) station: String,
     /// The seed of all randomness: same seed, same bytes.

@@ -2,7 +2,7 @@
 # The virtual station without a virtual machine, on a host whose own kernel has virtual controllers: it comes up, is refused where it
 # would disturb somebody, and leaves nothing, also after Ctrl-C and after a crash. The host is a guest of the station itself.
 #
-#   bandrig station exec virtual --no-band --limit 400 -- bash rig/tests/foreign/own_kernel.sh
+#   bandrig station exec virtual:qemu --no-band --limit 400 -- bash rig/tests/foreign/own_kernel.sh
 set -u
 cd "$(dirname "$0")/../../.." || exit 3
 work=$(mktemp -d)

@@ -17,6 +17,7 @@ pub(super) fn look() -> Vec<Finding> {
     });
     found.push(kernel(guest::cache().join("made").is_file(), knows_kernel));
     found.push(acceleration());
+    found.push(process(guest::built_process(&guest::cache()).is_some(), &guest::missing_builders()));
     found.push(match guest::programs() {
         Ok((_, band)) => Finding::good("band", band.display().to_string()),
         Err(words) => Finding::missing("band", words, guest::BUILD),
@@ -57,7 +58,7 @@ fn knows_kernel() -> bool {
 fn way(obstacle: Option<String>) -> Finding {
     let words = match obstacle {
         None => "on this machine itself, in namespaces of its own".to_owned(),
-        Some(obstacle) => format!("in QEMU; not on this machine itself: {obstacle}"),
+        Some(obstacle) => format!("in a machine of its own; not on this machine itself: {obstacle}"),
     };
     Finding::note("way", words)
 }
@@ -68,9 +69,22 @@ fn acceleration() -> Finding {
             "/dev/kvm is there, but no guest comes up under it; it is tried again when this machine has started anew"
         }
         (true, false) => "/dev/kvm is there; each start tries whether it works",
-        (false, _) => "none: the station is several times slower without",
+        (false, _) => "none: in QEMU the station is several times slower without",
     };
     Finding::note("KVM", words)
+}
+
+/// The kernel that is a process, where there is no KVM.
+fn process(built: bool, missing: &[&str]) -> Finding {
+    const WHAT: &str = "User-mode Linux";
+    if built {
+        return Finding::note(WHAT, "its kernel is built: it is taken where KVM does not work");
+    }
+    let builds = "its kernel is not built; `bandrig run --station virtual:uml` does that, in minutes, once";
+    if missing.is_empty() {
+        return Finding::note(WHAT, builds);
+    }
+    Finding::note(WHAT, format!("{builds}, after `{}`", install(missing)))
 }
 
 #[cfg(test)]
@@ -89,7 +103,17 @@ mod tests {
     #[test]
     fn the_way_the_station_takes_is_told_with_its_reason() {
         assert!(way(None).words.starts_with("on this machine itself"));
-        assert_eq!(way(Some("it takes root".into())).words, "in QEMU; not on this machine itself: it takes root");
+        assert_eq!(
+            way(Some("it takes root".into())).words,
+            "in a machine of its own; not on this machine itself: it takes root"
+        );
+    }
+
+    #[test]
+    fn a_kernel_that_is_a_process_is_built_or_told_how_to_be() {
+        assert!(process(true, &["bc"]).words.starts_with("its kernel is built"));
+        assert!(process(false, &[]).words.ends_with("in minutes, once"));
+        assert!(process(false, &["bc", "flex"]).words.ends_with("apt-get install --no-install-recommends bc flex`"));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::report::reporter::{Reporter, Settings};
 use crate::scenario::run::Keep;
 use crate::scenario::suite;
 use crate::station::Embedded;
-use crate::station::guest::{self, Boot, Machine, Place, Task, capture};
+use crate::station::guest::{self, Accelerator, Boot, Machine, Place, Task, capture};
 
 /// The station's file, in the fixtures folder.
 const FILE: &str = "stations/virtual.yaml";
@@ -36,6 +36,8 @@ pub(super) enum Way {
     Any,
     /// In QEMU.
     Qemu,
+    /// In a kernel that is a process.
+    Uml,
     /// On this machine itself.
     Host,
 }
@@ -46,17 +48,20 @@ impl Way {
         match station {
             "virtual" => Some(Self::Any),
             "virtual:qemu" => Some(Self::Qemu),
+            "virtual:uml" => Some(Self::Uml),
             "virtual:host" => Some(Self::Host),
             _ => None,
         }
     }
 }
 
-/// More machines are not started at once: each takes half a core and a gigabyte.
-const MOST_MACHINES: usize = 4;
+/// More machines are not started at once: in QEMU each takes half a core and a gigabyte.
+const MOST_IN_QEMU: usize = 4;
 /// A third of its time a machine waits: BlueZ 5.66 holds each notification back for ten milliseconds, in case another one can go with it
 /// (a central that is BlueZ, too, asks for that). With a fourth machine on two cores each is slower by more than that.
-const MACHINES_ON_TWO_CORES: usize = 3;
+const IN_QEMU_ON_TWO_CORES: usize = 3;
+/// One that is a process waits two thirds of its time.
+const PROCESSES_ON_TWO_CORES: usize = 4;
 /// For fewer cases another machine is not worth the time in which it comes up.
 const CASES_PER_MACHINE: usize = 8;
 
@@ -109,30 +114,52 @@ pub(super) fn run(run: &Run, way: Way, loaded: &Loaded, settings: Settings) -> u
 
 /// How many machines share the cases. One capture is of one machine, and after the first case that does not pass no other one is to
 /// run.
-fn machines(run: &Run, cases: usize) -> usize {
+fn machines(run: &Run, cases: usize, place: Place) -> usize {
     if run.trace || run.fail_fast {
         return 1;
     }
-    let jobs = run.jobs.map_or_else(|| MACHINES_ON_TWO_CORES * suite::default_jobs() / 2, NonZeroUsize::get);
-    jobs.min(MOST_MACHINES).min(cases / CASES_PER_MACHINE).max(1)
+    let (on_two_cores, most) = match place {
+        Place::Host => (1, 1),
+        Place::Qemu => (IN_QEMU_ON_TWO_CORES, MOST_IN_QEMU),
+        Place::Uml => (PROCESSES_ON_TWO_CORES, guest::MOST_MACHINES),
+    };
+    let jobs = run.jobs.map_or_else(|| on_two_cores * suite::default_jobs() / 2, NonZeroUsize::get);
+    jobs.min(most).min(cases / CASES_PER_MACHINE).max(1)
 }
 
-/// Where the station comes up by itself: on this machine where that disturbs nobody.
-fn place(way: Way, reporter: &mut Reporter) -> Result<Place, String> {
-    let obstacle = guest::obstacle();
-    match (way, obstacle) {
-        (Way::Qemu, _) => Ok(Place::Qemu),
-        (_, None) => {
-            reporter.say("the virtual station comes up on this machine itself");
-            Ok(Place::Host)
-        }
-        (Way::Any, Some(obstacle)) => {
-            reporter.say(&format!("the virtual station comes up in QEMU; not on this machine itself: {obstacle}"));
-            Ok(Place::Qemu)
-        }
+/// Whether the station comes up on this machine itself: where that disturbs nobody, and nobody wants it elsewhere; else why not.
+fn on_this_machine(way: Way) -> Result<bool, String> {
+    match (way, guest::obstacle()) {
         (Way::Host, Some(obstacle)) => {
             Err(format!("the virtual station cannot run on this machine itself: {obstacle}"))
         }
+        (Way::Any | Way::Host, None) => Ok(true),
+        (Way::Any | Way::Qemu | Way::Uml, _) => Ok(false),
+    }
+}
+
+/// Finds what boots, as it is wanted.
+fn find(way: Way, say: &mut dyn FnMut(&str)) -> Result<Boot, String> {
+    match way {
+        Way::Qemu => Boot::in_qemu(say),
+        Way::Uml => Boot::as_process(say),
+        Way::Any | Way::Host => Boot::find(say),
+    }
+}
+
+/// How the station comes up where nobody has said how, and what would make it faster.
+fn explain(boot: &Boot, say: &mut dyn FnMut(&str)) {
+    let how = match boot.place() {
+        Place::Uml => "as a process, in User-mode Linux",
+        Place::Qemu | Place::Host => "in QEMU",
+    };
+    if let Some(obstacle) = guest::obstacle() {
+        say(&format!("the virtual station comes up {how}; not on this machine itself: {obstacle}"));
+    }
+    if boot.accelerator() == Some(Accelerator::Tcg) {
+        say(
+            "there is no KVM; `--station virtual:uml` once builds a kernel, in minutes, that is several times faster from then on",
+        );
     }
 }
 
@@ -152,14 +179,18 @@ fn start(
         let task = task(script(run, loaded), true, run.trace);
         shares.map(|share| Ok((Part::new(share.clone())?, task.clone(), share))).collect()
     };
-    if place(way, reporter)? == Place::Host {
+    if on_this_machine(way)? {
+        reporter.say("the virtual station comes up on this machine itself");
         let on_host = |(part, task, share): (Part, Task, PathBuf)| {
             Ok(Guest { machine: guest::start_on_host(&task, &share)?, part })
         };
         return shares(1)?.into_iter().map(on_host).collect();
     }
-    let boot = Boot::find(&mut |words| reporter.say(words))?;
-    let shares = shares(machines(run, loaded.cases.len()))?;
+    let boot = find(way, &mut |words| reporter.say(words))?;
+    if way == Way::Any {
+        explain(&boot, &mut |words| reporter.say(words));
+    }
+    let shares = shares(machines(run, loaded.cases.len(), boot.place()))?;
     let (sender, said) = mpsc::channel();
     std::thread::scope(|scope| {
         let starting = shares.into_iter().map(|(part, task, share)| {
@@ -261,8 +292,8 @@ pub(super) enum Station {
     /// Bring it up, run one command in it, switch it off.
     #[command(after_help = EXAMPLES)]
     Exec {
-        /// Which station.
-        #[arg(value_parser = ["virtual"])]
+        /// Which station; in QEMU or in User-mode Linux only with the one's name behind it.
+        #[arg(value_parser = ["virtual", "virtual:qemu", "virtual:uml"])]
         station: String,
         /// How many linked controllers: two, or a third for a second phone.
         #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=4), value_name = "N")]
@@ -283,18 +314,21 @@ pub(super) enum Station {
 }
 
 pub(super) fn station(station: &Station) -> u8 {
-    let (controllers, no_band, out, limit, command) = match station {
+    let (name, controllers, no_band, out, limit, command) = match station {
         Station::Up { .. } => return standing::up(),
         Station::Shell { command, .. } => return standing::shell(command),
         Station::Down { .. } => return standing::down(),
-        Station::Exec { controllers, no_band, out, limit, command, .. } => (controllers, no_band, out, limit, command),
+        Station::Exec { station, controllers, no_band, out, limit, command } => {
+            (station, controllers, no_band, out, limit, command)
+        }
     };
+    let way = Way::of(name).unwrap_or(Way::Any);
     let share = out.clone().unwrap_or_else(|| guest::cache().join("last"));
     let words: Vec<String> = command.iter().map(guest::quoted).collect();
     let script = format!("{} >\"$RESULTS/task.out\" 2>&1\n", words.join(" "));
     super::interrupt::watch(&std::sync::Arc::default());
     let task = Task { controllers: *controllers, ..task(script, !no_band, out.is_some()) };
-    let ended = Boot::find(&mut super::complain)
+    let ended = find(way, &mut super::complain)
         .and_then(|boot| boot.start(&task, &share, &mut super::complain, &super::interrupt::happened))
         .and_then(|machine| relay(machine, &share, Duration::from_secs(*limit)));
     let ended = match &out {

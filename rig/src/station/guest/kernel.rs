@@ -11,7 +11,12 @@ const MODULES: [&str; 4] = ["virtio_pci", "9pnet_virtio", "9p", "overlay"];
 /// What an XZ stream begins with.
 const XZ: &[u8] = b"\xFD7zXZ\0";
 /// Rises when the initramfs is made differently.
-const MADE: &str = "2";
+const MADE: &str = "3";
+/// The file that says so.
+const MADE_AS: &str = "made";
+const UNPACKED: &str = "vmlinux";
+/// What a kernel starts from.
+pub(super) const INITRAMFS: &str = "initramfs.gz";
 
 /// A kernel that is ready to boot.
 #[derive(Clone, Debug)]
@@ -22,8 +27,8 @@ pub struct Kernel {
     pub unpacked: Option<PathBuf>,
     /// What it starts from.
     pub initramfs: PathBuf,
-    /// Its modules, for `modprobe` in the guest.
-    pub modules: PathBuf,
+    /// Its modules, for `modprobe` in the guest; `None`: it needs none.
+    pub modules: Option<PathBuf>,
 }
 
 /// Where the kernel is kept: in the target folder that this program was built in, else in the one of the working folder.
@@ -45,31 +50,25 @@ pub fn cache() -> PathBuf {
 /// # Errors
 /// Which step failed, and what its program said.
 pub fn prepare(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Kernel, String> {
+    if let Some(kernel) = fetched(cache) {
+        return Ok(kernel);
+    }
     if !cfg!(target_arch = "x86_64") {
         return Err("the virtual station runs on x86_64 only".to_owned());
-    }
-    let unpacked = cache.join("vmlinux");
-    let kernel = |unpacked: PathBuf| Kernel {
-        image: cache.join("vmlinuz"),
-        unpacked: Some(unpacked).filter(|kernel| kernel.is_file()),
-        initramfs: cache.join("initramfs.gz"),
-        modules: cache.join("modules"),
-    };
-    if fs::read_to_string(cache.join("made")).is_ok_and(|made| made.trim() == MADE) {
-        return Ok(kernel(unpacked));
     }
     let root = cache.join("root");
     if !root.join("boot").is_dir() {
         say(&format!("the virtual station fetches {PACKAGE}, about 70 MB, into {}", cache.display()));
-        fetch(cache)?;
+        fetch(cache, PACKAGE, |name| name.starts_with("linux-image-") && !name.contains("cloud"))?;
     }
     let version = only_folder(&root.join("lib/modules"))?;
     let modules = root.join("lib/modules").join(&version);
     run(program("depmod").arg("-b").arg(&root).arg(&version), "depmod")?;
-    make_initramfs(cache, &root, &version)?;
+    make_initramfs(cache, &modules_in_order(&root, &version)?)?;
     let image = root.join("boot").join(format!("vmlinuz-{version}"));
     let failed = |error: std::io::Error| format!("failed to write to {}: {error}", cache.display());
     fs::copy(&image, cache.join("vmlinuz")).map_err(failed)?;
+    let unpacked = cache.join(UNPACKED);
     // One that stays packed boots as well.
     if unpack(&image, &unpacked).is_err() {
         let _ = fs::remove_file(&unpacked);
@@ -77,8 +76,29 @@ pub fn prepare(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Kernel, String
     let link = cache.join("modules");
     let _ = fs::remove_file(&link);
     std::os::unix::fs::symlink(&modules, &link).map_err(failed)?;
-    fs::write(cache.join("made"), MADE).map_err(failed)?;
-    Ok(kernel(unpacked))
+    made(cache, MADE)?;
+    fetched(cache).ok_or_else(|| format!("{} is not whole", cache.display()))
+}
+
+/// The kernel, if it has been fetched.
+#[must_use]
+pub fn fetched(cache: &Path) -> Option<Kernel> {
+    is_made(cache, MADE).then(|| Kernel {
+        image: cache.join("vmlinuz"),
+        unpacked: Some(cache.join(UNPACKED)).filter(|kernel| kernel.is_file()),
+        initramfs: cache.join(INITRAMFS),
+        modules: Some(cache.join("modules")),
+    })
+}
+
+/// Notes that what is in this folder is whole.
+pub(super) fn made(cache: &Path, made: &str) -> Result<(), String> {
+    fs::write(cache.join(MADE_AS), made).map_err(|error| format!("failed to write to {}: {error}", cache.display()))
+}
+
+/// Whether what is in this folder is whole, and made as it is made now.
+pub(super) fn is_made(cache: &Path, made: &str) -> bool {
+    fs::read_to_string(cache.join(MADE_AS)).is_ok_and(|found| found.trim() == made)
 }
 
 /// Writes the kernel out of its image, as far as it lies there in XZ, as Debian's does.
@@ -119,17 +139,18 @@ fn payload(image: &[u8]) -> Option<&[u8]> {
     code.get(offset..)?.get(..length)
 }
 
-fn fetch(cache: &Path) -> Result<(), String> {
+/// Fetches the package that `package` depends on, and unpacks it into `root` of this folder.
+pub(super) fn fetch(cache: &Path, package: &str, is_it: fn(&str) -> bool) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("failed to write to {}: {error}", cache.display());
     let loaded = cache.join("fetched");
     let _ = fs::remove_dir_all(&loaded);
     fs::create_dir_all(&loaded).map_err(failed)?;
-    let depends = run(Command::new("apt-cache").args(["depends", "--important", PACKAGE]), "apt-cache")?;
+    let depends = run(Command::new("apt-cache").args(["depends", "--important", package]), "apt-cache")?;
     let package = depends
         .lines()
         .filter_map(|line| line.trim().trim_start_matches('|').strip_prefix("Depends: "))
-        .find(|name| name.starts_with("linux-image-") && !name.contains("cloud"))
-        .ok_or_else(|| format!("apt knows no {PACKAGE}; run `apt-get update`"))?
+        .find(|name| is_it(name))
+        .ok_or_else(|| format!("apt knows no {package}; run `apt-get update`"))?
         .to_owned();
     run(Command::new("apt-get").args(["download", "-q", &package]).current_dir(&loaded), "apt-get download")?;
     let deb = fs::read_dir(&loaded)
@@ -147,7 +168,8 @@ fn fetch(cache: &Path) -> Result<(), String> {
     fs::remove_dir_all(&loaded).map_err(failed)
 }
 
-fn make_initramfs(cache: &Path, root: &Path, version: &str) -> Result<(), String> {
+/// Packs what a kernel starts from, with these modules to load in this order.
+pub(super) fn make_initramfs(cache: &Path, modules: &[PathBuf]) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("failed to write to {}: {error}", cache.display());
     let tree = cache.join("initramfs");
     let _ = fs::remove_dir_all(&tree);
@@ -157,13 +179,13 @@ fn make_initramfs(cache: &Path, root: &Path, version: &str) -> Result<(), String
     let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).is_file());
     fs::copy(busybox.ok_or("there is no busybox; install busybox-static")?, tree.join("bin/busybox"))
         .map_err(failed)?;
-    for (at, module) in modules_in_order(root, version)?.iter().enumerate() {
+    for (at, module) in modules.iter().enumerate() {
         let name = module.file_name().unwrap_or_default().to_string_lossy();
         fs::copy(module, tree.join(format!("modules/{at:02}-{name}"))).map_err(failed)?;
     }
     fs::write(tree.join("init"), include_str!("init.sh")).map_err(failed)?;
-    let pack = "chmod 755 init bin/busybox && find . | cpio -o -H newc --quiet | gzip -1 >../initramfs.gz";
-    run(Command::new("sh").args(["-ec", pack]).current_dir(&tree), "cpio").map(|_| ())
+    let pack = format!("chmod 755 init bin/busybox && find . | cpio -o -H newc --quiet | gzip -1 >../{INITRAMFS}");
+    run(Command::new("sh").args(["-ec", &pack]).current_dir(&tree), "cpio").map(|_| ())
 }
 
 /// The files to load, each after what it needs.
@@ -183,20 +205,20 @@ fn modules_in_order(root: &Path, version: &str) -> Result<Vec<PathBuf>, String> 
     Ok(files)
 }
 
-fn only_folder(folder: &Path) -> Result<String, String> {
+pub(super) fn only_folder(folder: &Path) -> Result<String, String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("failed to list {}: {error}", folder.display()))?;
     let mut names: Vec<String> = entries.flatten().map(|it| it.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
-    names.pop().ok_or_else(|| format!("there are no modules in {}", folder.display()))
+    names.pop().ok_or_else(|| format!("there is nothing in {}", folder.display()))
 }
 
 /// A program that may lie where only root's path leads.
-fn program(name: &str) -> Command {
+pub(super) fn program(name: &str) -> Command {
     let place = ["/usr/sbin", "/sbin"].map(|folder| Path::new(folder).join(name)).into_iter().find(|it| it.is_file());
     Command::new(place.unwrap_or_else(|| PathBuf::from(name)))
 }
 
-fn run(command: &mut Command, named: &str) -> Result<String, String> {
+pub(super) fn run(command: &mut Command, named: &str) -> Result<String, String> {
     let output = command
         .stdin(Stdio::null())
         .env("LC_ALL", "C")

@@ -1,4 +1,4 @@
-//! QEMU, or namespaces on this machine, and the care that they are gone when we are: after the task, after Ctrl-C, and after a crash.
+//! QEMU, a kernel that is a process, or namespaces on this machine, and the care that they are gone when we are: after the task, after Ctrl-C, and after a crash.
 
 use std::fmt;
 use std::fs;
@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 
 use super::host;
 use super::kernel::Kernel;
+use super::uml;
 
 /// How long a machine under KVM may take to come up and go off again. It takes a second where KVM works, and for ever where it
 /// only seems to.
 const PROBE_WITHIN: Duration = Duration::from_secs(8);
+/// What tells `init.sh` that whether it comes up at all is all that is asked.
+const PROBE: &str = "bandrig.probe";
 const QEMU: &str = "qemu-system-x86_64";
 /// The file that remembers under which start of this machine KVM did not work.
 const KVM_HANGS: &str = "kvm-hangs";
@@ -20,11 +23,12 @@ const KVM_HANGS: &str = "kvm-hangs";
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A shell that starts a machine and ends it as soon as nobody holds the other end of its input any more: a process that is killed
-/// closes what it held. Then it does what is to be done AFTERWARDS.
+/// closes what it held. Then it does what is to be done AFTERWARDS. A kernel that is a process has a process for each of its own, in a
+/// group that it leads.
 const GUARD: &str = r#"exec 3<&0
 "$@" </dev/null &
 machine=$!
-(cat <&3 >/dev/null; kill -9 $machine 2>/dev/null) &
+(cat <&3 >/dev/null; kill -9 $machine; kill -9 -$machine) 2>/dev/null &
 exec 3<&-
 wait $machine
 status=$?
@@ -42,6 +46,13 @@ pub enum Accelerator {
     Kvm,
     /// QEMU's translation, everywhere and ten times slower.
     Tcg,
+}
+
+impl Accelerator {
+    /// What to try in turn.
+    pub(super) const fn starts(self) -> [Self; 3] {
+        [self, Self::Tcg, Self::Tcg]
+    }
 }
 
 impl fmt::Display for Accelerator {
@@ -69,6 +80,33 @@ impl Machine {
     pub fn start(kernel: &Kernel, share: &Path, accelerator: Accelerator) -> Result<Self, String> {
         let log = log(share, "qemu.log")?;
         Self::guarded(&words_over(kernel, accelerator, share)?, log, "")
+    }
+
+    /// Boots a kernel that is a process.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_process(kernel: &Kernel, share: &Path) -> Result<Self, String> {
+        Self::guarded(&uml::words(kernel, &absolute(share)?, ""), log(share, super::CONSOLE)?, "")
+    }
+
+    /// Whether a machine with these words comes up and goes off in time.
+    fn comes_up(words: &[String], log: Stdio) -> bool {
+        Self::guarded(words, log, "")
+            .and_then(|mut machine| machine.wait(PROBE_WITHIN))
+            .is_ok_and(|ended| ended.is_some_and(|status| status.success()))
+    }
+
+    /// Whether a kernel that is a process comes up and goes off again.
+    ///
+    /// # Errors
+    /// What it said last, when it does not.
+    pub(super) fn probe_process(kernel: &Kernel, share: &Path) -> Result<(), String> {
+        let words = uml::words(kernel, &absolute(share)?, PROBE);
+        if Self::comes_up(&words, log(share, super::CONSOLE)?) {
+            return Ok(());
+        }
+        Err(super::last_words(share))
     }
 
     /// Starts the guest's script in namespaces on this machine; `unload`: the module of the virtual controllers goes when it ends.
@@ -195,11 +233,8 @@ pub fn accelerator(kernel: &Kernel, cache: &Path) -> Accelerator {
         return Accelerator::Tcg;
     }
     let mut words = words(kernel, Accelerator::Kvm);
-    words.extend(["-append".to_owned(), format!("bandrig.probe {}", kernel_words(Accelerator::Kvm))]);
-    let works = Machine::guarded(&words, Stdio::null(), "")
-        .and_then(|mut machine| machine.wait(PROBE_WITHIN))
-        .is_ok_and(|ended| ended.is_some_and(|status| status.success()));
-    if works {
+    words.extend(["-append".to_owned(), format!("{PROBE} {}", kernel_words(Accelerator::Kvm))]);
+    if Machine::comes_up(&words, Stdio::null()) {
         return Accelerator::Kvm;
     }
     // Where it cannot be remembered it is tried again.
@@ -242,6 +277,30 @@ mod tests {
         // What the kernel does to a process that is killed.
         machine.hold = None;
         assert!(machine.wait(Duration::from_secs(20)).unwrap().is_some());
+    }
+
+    #[test]
+    fn the_processes_of_a_machine_that_leads_them_end_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let note = folder.path().join("pid");
+        let script = format!("sleep 600 & echo $! >{0}.new; mv {0}.new {0}; wait", note.display());
+        let words = ["setsid", "sh", "-c", &script].map(str::to_owned);
+        let mut machine = Machine::guarded(&words, Stdio::null(), "").unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        let words = || {
+            let process = fs::read_to_string(&note).unwrap_or_default();
+            // One that has ended and that nobody has asked after yet is still listed, without its words.
+            fs::read(format!("/proc/{}/cmdline", process.trim())).unwrap_or_default()
+        };
+        while !words().starts_with(b"sleep") && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        assert!(words().starts_with(b"sleep"));
+        machine.hold = None;
+        while !words().is_empty() && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        assert!(words().is_empty());
     }
 
     #[test]

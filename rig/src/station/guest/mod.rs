@@ -2,13 +2,15 @@
 //!
 //! A stock Debian kernel boots in QEMU over this machine's own files, read-only, with two linked virtual controllers, the real
 //! bluetoothd and the real pcscd. In it `band` serves on one controller and lies in the virtual reader, and `bandrig` itself runs
-//! the scenarios from the other one. What happens there comes out through a shared folder while it happens. Where this machine's own
+//! the scenarios from the other one. What happens there comes out through a shared folder while it happens. Where there is no KVM, a
+//! kernel that is a process of this machine does it in a third of the time; it has to be built first. Where this machine's own
 //! kernel has virtual controllers and nobody else wants them, all of it runs in namespaces on this machine itself.
 //!
 //! ```text
 //! host      whether it can run on this machine itself
 //! kernel    the kernel and what it needs before it sees this machine's files, cached
-//! machine   QEMU: with KVM where that works, or namespaces; gone when we are
+//! uml       the kernel that is a process, built once
+//! machine   QEMU: with KVM where that works, a process, or namespaces; gone when we are
 //! init.sh, guest.sh    what runs inside
 //! ```
 
@@ -17,7 +19,9 @@ mod host;
 mod kernel;
 mod machine;
 pub mod standing;
+mod uml;
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,12 +30,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use host::obstacle;
 pub use kernel::{Kernel, PACKAGE as KERNEL_PACKAGE, cache, prepare};
 pub use machine::{Accelerator, Machine, accelerator, kvm_hangs};
+pub use uml::{SOURCE as KERNEL_SOURCE, built as built_process, missing_builders};
 
-/// Programs that the station needs on this machine, and the Debian packages that have them; first those for QEMU alone.
+/// Programs that the station needs on this machine, and the Debian packages that have them; first those for QEMU alone, then one for
+/// any machine that is not this one.
 pub const PROGRAMS: [(&str, &str); 8] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
-    ("cpio", "cpio"),
     ("depmod", "kmod"),
+    ("cpio", "cpio"),
     ("busybox", "busybox-static"),
     ("btvirt", "bluez-test-tools"),
     ("bluetoothctl", "bluez"),
@@ -40,8 +46,15 @@ pub const PROGRAMS: [(&str, &str); 8] = [
 ];
 /// How many of [`PROGRAMS`] are for QEMU alone.
 const FOR_QEMU: usize = 2;
+/// How many are for a machine that is not this one.
+const FOR_MACHINES: usize = 3;
 /// The driver of the virtual reader, and its package.
 pub const VPCD: (&str, &str) = ("/usr/lib/pcsc/drivers/serial/libifdvpcd.so", "vsmartcard-vpcd");
+
+/// More machines than these are never started at once.
+pub const MOST_MACHINES: usize = 8;
+/// How a kernel that is a process is told of.
+const UML: &str = "User-mode Linux";
 
 /// What the guest says before it has a log.
 const CONSOLE: &str = "console.log";
@@ -59,6 +72,8 @@ const LOOK: Duration = Duration::from_millis(20);
 pub enum Place {
     /// In a virtual machine.
     Qemu,
+    /// In a kernel that is a process of this machine.
+    Uml,
     /// In namespaces on this machine, whose kernel has the virtual controllers.
     Host,
 }
@@ -83,7 +98,8 @@ pub struct Task {
 pub fn missing_packages(place: Place) -> Vec<&'static str> {
     let needed = match place {
         Place::Qemu => 0,
-        Place::Host => FOR_QEMU,
+        Place::Uml => FOR_QEMU,
+        Place::Host => FOR_MACHINES,
     };
     let programs = PROGRAMS.iter().skip(needed);
     let mut missing: Vec<_> =
@@ -118,13 +134,14 @@ pub fn programs() -> Result<(PathBuf, PathBuf), String> {
     Ok((own, band))
 }
 
-/// What the virtual machines of this machine boot, and how: found once for all that start together.
+/// What the machines of the station boot, and how: found once for all that start together.
 #[derive(Debug)]
 pub struct Boot {
     kernel: Kernel,
     /// This program and `band`.
     programs: (PathBuf, PathBuf),
-    accelerator: Accelerator,
+    /// `None`: the kernel is a process.
+    accelerator: Option<Accelerator>,
 }
 
 impl Boot {
@@ -132,12 +149,50 @@ impl Boot {
     ///
     /// # Errors
     /// What is missing, and what to do about it.
-    pub fn find(say: &mut dyn FnMut(&str)) -> Result<Self, String> {
+    pub fn in_qemu(say: &mut dyn FnMut(&str)) -> Result<Self, String> {
         // Before the kernel is fetched, which takes a while.
         let programs = require(Place::Qemu)?;
         let kernel = prepare(&cache(), say)?;
         let accelerator = accelerator(&kernel, &cache());
-        Ok(Self { kernel, programs, accelerator })
+        Ok(Self { kernel, programs, accelerator: Some(accelerator) })
+    }
+
+    /// Builds the kernel, if it is not there yet, and finds out whether it runs here.
+    ///
+    /// # Errors
+    /// What is missing, and what to do about it; why it does not run.
+    pub fn as_process(say: &mut dyn FnMut(&str)) -> Result<Self, String> {
+        let programs = require(Place::Uml)?;
+        let kernel = uml::prepare(&cache(), say)?;
+        uml::probe(&kernel, &cache())?;
+        Ok(Self { kernel, programs, accelerator: None })
+    }
+
+    /// Whichever of these is the faster one, of those that take no building.
+    ///
+    /// # Errors
+    /// As [`Boot::in_qemu`].
+    pub fn find(say: &mut dyn FnMut(&str)) -> Result<Self, String> {
+        let has_kvm = || kernel::fetched(&cache()).is_some_and(|it| accelerator(&it, &cache()) == Accelerator::Kvm);
+        if built_process(&cache()).is_none() || has_kvm() {
+            return Self::in_qemu(say);
+        }
+        Self::as_process(say).or_else(|words| {
+            say(&words);
+            Self::in_qemu(say)
+        })
+    }
+
+    /// What makes QEMU's instructions run; `None`: there is no QEMU.
+    #[must_use]
+    pub const fn accelerator(&self) -> Option<Accelerator> {
+        self.accelerator
+    }
+
+    /// Where it comes up.
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        if self.accelerator.is_some() { Place::Qemu } else { Place::Uml }
     }
 
     /// Starts the station for a task; logs and results go to `share`. Answers once the machine has come up, or early when `interrupted`
@@ -153,41 +208,46 @@ impl Boot {
         interrupted: &dyn Fn() -> bool,
     ) -> Result<Machine, String> {
         self.lay(task, share)?;
-        self.up(share, say, interrupted, |accelerator| Machine::start(&self.kernel, share, accelerator))
+        match self.accelerator {
+            Some(accelerator) => {
+                let start = |accelerator| Machine::start(&self.kernel, share, accelerator);
+                up(share, accelerator.starts(), say, interrupted, start)
+            }
+            None => up(share, [UML; 3], say, interrupted, |_| Machine::start_process(&self.kernel, share)),
+        }
     }
 
     /// Lays out what the guest will find in `share`.
     fn lay(&self, task: &Task, share: &Path) -> Result<(), String> {
-        let modules = quoted(&self.kernel.modules);
+        let modules = self.kernel.modules.as_ref().map(quoted).unwrap_or_default();
         lay(task, share, &self.programs, &[("MODULES", modules), ("ON_THIS_HOST", String::new())])
     }
+}
 
-    /// Starts machines until one comes up. One that does not is seen now and then, most of all under a KVM that works by half: another
-    /// one is tried without.
-    fn up<M: Running>(
-        &self,
-        share: &Path,
-        say: &mut dyn FnMut(&str),
-        interrupted: &dyn Fn() -> bool,
-        start: impl Fn(Accelerator) -> Result<M, String>,
-    ) -> Result<M, String> {
-        let starts = [self.accelerator, Accelerator::Tcg, Accelerator::Tcg];
-        for accelerator in starts {
-            say(&format!("the virtual station boots ({accelerator})"));
-            let mut machine = start(accelerator)?;
-            let until = Instant::now() + BOOTED_WITHIN;
-            while Instant::now() < until {
-                let up = share.join("guest.log").exists();
-                if up || interrupted() || machine.is_off()? {
-                    return Ok(machine);
-                }
-                std::thread::sleep(LOOK);
+/// Starts machines until one comes up. One that does not is seen now and then, most of all under a KVM that works by half: another
+/// one is tried, without KVM.
+fn up<M: Running, K: Copy + fmt::Display>(
+    share: &Path,
+    starts: [K; 3],
+    say: &mut dyn FnMut(&str),
+    interrupted: &dyn Fn() -> bool,
+    start: impl Fn(K) -> Result<M, String>,
+) -> Result<M, String> {
+    for kind in starts {
+        say(&format!("the virtual station boots ({kind})"));
+        let mut machine = start(kind)?;
+        let until = Instant::now() + BOOTED_WITHIN;
+        while Instant::now() < until {
+            let up = share.join("guest.log").exists();
+            if up || interrupted() || machine.is_off()? {
+                return Ok(machine);
             }
-            say(&format!("the virtual station has not come up within {BOOTED_WITHIN:?}"));
-            machine.end();
+            std::thread::sleep(LOOK);
         }
-        Err(format!("the virtual station did not come up in {} starts", starts.len()))
+        say(&format!("the virtual station has not come up within {BOOTED_WITHIN:?}"));
+        machine.end();
     }
+    Err(format!("the virtual station did not come up in {} starts", starts.len()))
 }
 
 /// The same on this machine itself, where [`obstacle`] names none.
@@ -240,6 +300,8 @@ fn lay(task: &Task, share: &Path, (bandrig, band): &(PathBuf, PathBuf), more: &[
     let failed = |error: std::io::Error| format!("failed to write to {}: {error}", share.display());
     fs::create_dir_all(share).map_err(failed)?;
     capture::clear(share);
+    // Left by a kernel that was a process and was killed.
+    let _ = fs::remove_dir_all(share.join(uml::NOTES));
     for old in ["status", "guest.log", "band.out", "events.jsonl", "task.out", "bandrig.log", "taps.pcapng"] {
         let _ = fs::remove_file(share.join(old));
     }
@@ -268,14 +330,17 @@ fn lay(task: &Task, share: &Path, (bandrig, band): &(PathBuf, PathBuf), more: &[
 pub fn outcome(share: &Path) -> Result<u8, String> {
     let status = fs::read_to_string(share.join("status")).unwrap_or_default();
     match status.trim() {
-        "" => {
-            let console = fs::read_to_string(share.join(CONSOLE)).unwrap_or_default();
-            let lines: Vec<&str> = console.lines().rev().take(5).collect();
-            let tail: Vec<&str> = lines.into_iter().rev().collect();
-            Err(format!("the virtual station ended early; its console says last:\n{}", tail.join("\n")))
-        }
+        "" => Err(format!("the virtual station ended early; its console says last:\n{}", last_words(share))),
         words => words.parse().map_err(|_| format!("the virtual station: {words}")),
     }
+}
+
+/// The end of what the console says.
+fn last_words(share: &Path) -> String {
+    let console = fs::read_to_string(share.join(CONSOLE)).unwrap_or_default();
+    let lines: Vec<&str> = console.lines().rev().take(5).collect();
+    let tail: Vec<&str> = lines.into_iter().rev().collect();
+    tail.join("\n")
 }
 
 /// What pcscd needs to be told: a newer one would ask a polkit that is not there.

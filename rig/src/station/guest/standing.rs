@@ -80,10 +80,11 @@ pub fn up(
 ) -> Result<(), String> {
     let task =
         Task { script: include_str!("standing.sh").to_owned(), work, band: true, controllers: 2, capture: false };
-    let boot = Boot::find(say)?;
+    let boot = Boot::in_qemu(say)?;
     boot.lay(&task, folder)?;
     let start = |accelerator| Standing::start(&boot.kernel, folder, accelerator);
-    let mut machine = boot.up(folder, say, interrupted, start)?;
+    let starts = boot.accelerator.unwrap_or(Accelerator::Tcg).starts();
+    let mut machine = super::up(folder, starts, say, interrupted, start)?;
     let until = Instant::now() + READY_WITHIN;
     while !folder.join("ready").exists() {
         if interrupted() {
