@@ -77,7 +77,7 @@ const SECTIONS: &[Section] = &[
     ("this program", this_program),
     ("smart cards (PC/SC)", smart_cards::look),
     ("Bluetooth (BlueZ)", bluetooth::look),
-    ("the virtual station (QEMU)", virtual_station::look),
+    ("the virtual station", virtual_station::look),
 ];
 
 pub(super) fn doctor(args: &Doctor) -> u8 {

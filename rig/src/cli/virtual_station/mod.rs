@@ -156,7 +156,7 @@ fn explain(boot: &Boot, say: &mut dyn FnMut(&str)) {
     if let Some(obstacle) = guest::obstacle() {
         say(&format!("the virtual station comes up {how}; not on this machine itself: {obstacle}"));
     }
-    if boot.accelerator() == Some(Accelerator::Tcg) {
+    if boot.accelerator() == Some(Accelerator::Tcg) && guest::built_process(&guest::cache()).is_none() {
         say(
             "there is no KVM; `--station virtual:uml` once builds a kernel, in minutes, that is several times faster from then on",
         );

@@ -215,7 +215,7 @@ fn is_enough(said: &str) -> bool {
 /// What it said instead.
 pub fn probe(kernel: &Kernel, cache: &Path) -> Result<(), String> {
     Machine::probe_process(kernel, &folder(cache))
-        .map_err(|said| format!("User-mode Linux does not come up on this machine; it says last:\n{said}"))
+        .map_err(|said| format!("User-mode Linux does not come up on this machine; it says last: {said}"))
 }
 
 #[cfg(test)]
