@@ -6,32 +6,11 @@
 set -u
 cd "$(dirname "$0")/../../.." || exit 3
 work=$(mktemp -d)
-failures=0
+. rig/tests/foreign/checked.sh
 daemons='bluetoothd btvirt pcscd dbus-daemon band'
 scenario=scenarios/activation/add-activate-tap.yaml
 three_cases=scenarios/wallet/the-seventh-card-after-one-was-removed.yaml
 
-# check WHAT COMMAND…: it succeeds.
-check() {
-    local what=$1
-    shift
-    if "$@" >"$work/check" 2>&1; then
-        printf 'ok      %s\n' "$what"
-    else
-        printf 'FAILED  %s\n' "$what"
-        tail -n 20 "$work/check" "$work/said"
-        failures=$((failures + 1))
-    fi
-}
-# wait_for SECONDS COMMAND…: until it succeeds.
-wait_for() {
-    local until=$((SECONDS + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        [ "$SECONDS" -lt "$until" ] || return 1
-        busybox usleep 100000
-    done
-}
 station() { "$BANDRIG" run "${2-$scenario}" --station "$1" --out "$work/out" >"$work/said" 2>&1; }
 ends_with() { [ "$code" -eq "$1" ]; }
 says() { grep -F -- "$1" "$work/said"; }

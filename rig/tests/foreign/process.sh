@@ -7,29 +7,8 @@ cd "$(dirname "$0")/../../.." || exit 2
 bandrig=$1
 work=$(mktemp -d)
 trap 'pkill -KILL -f "uml_dir=$work"; rm -rf "$work"' EXIT
-failures=0
+. rig/tests/foreign/checked.sh
 
-# check WHAT COMMAND…: it succeeds.
-check() {
-    local what=$1
-    shift
-    if "$@" >/dev/null 2>&1; then
-        printf 'ok    %s\n' "$what"
-    else
-        printf 'WRONG %s; it says:\n' "$what"
-        tail -n 5 "$work/said" "$work/out/console.log"
-        failures=$((failures + 1))
-    fi
-}
-# wait_for SECONDS COMMAND…: until it succeeds.
-wait_for() {
-    local until=$((SECONDS + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        [ "$SECONDS" -lt "$until" ] || return 1
-        sleep 0.1
-    done
-}
 processes() { pgrep -f "uml_dir=$work"; }
 many() { [ "$(processes | wc -l)" -gt 5 ]; }
 none() { ! processes; }
