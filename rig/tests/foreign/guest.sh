@@ -102,12 +102,8 @@ part() {
     timeout -k 5 "$limit" "$@" 2>&1 | tee -a "$work/said"
     status=${PIPESTATUS[0]}
     # 3: the world was in the way. bluetoothd 5.66 has its own faults.
-    if [ "$status" -eq 3 ]; then
-        if [ "$(crashes)" -gt "$crashes" ]; then
-            say "        bluetoothd crashed and was started anew; once more"
-        else
-            say "        the world was in the way; once more"
-        fi
+    if [ "$status" -eq 3 ] && [ "$(crashes)" -gt "$crashes" ]; then
+        say "        bluetoothd crashed and was started anew; once more"
         timeout -k 5 "$limit" "$@" 2>&1 | tee -a "$work/said"
         status=${PIPESTATUS[0]}
     fi
