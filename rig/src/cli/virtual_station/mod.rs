@@ -127,17 +127,6 @@ fn machines(run: &Run, cases: usize, place: Place) -> usize {
     jobs.min(most).min(cases / CASES_PER_MACHINE).max(1)
 }
 
-/// Whether the station comes up on this machine itself: where that disturbs nobody, and nobody wants it elsewhere; else why not.
-fn on_this_machine(way: Way) -> Result<bool, String> {
-    match (way, guest::obstacle()) {
-        (Way::Host, Some(obstacle)) => {
-            Err(format!("the virtual station cannot run on this machine itself: {obstacle}"))
-        }
-        (Way::Any | Way::Host, None) => Ok(true),
-        (Way::Any | Way::Qemu | Way::Uml, _) => Ok(false),
-    }
-}
-
 /// Finds what boots, as it is wanted.
 fn find(way: Way, say: &mut dyn FnMut(&str)) -> Result<Boot, String> {
     match way {
@@ -147,15 +136,13 @@ fn find(way: Way, say: &mut dyn FnMut(&str)) -> Result<Boot, String> {
     }
 }
 
-/// How the station comes up where nobody has said how, and what would make it faster.
-fn explain(boot: &Boot, say: &mut dyn FnMut(&str)) {
+/// How the station comes up where nobody has said how, and what would make it faster; `obstacle` keeps it from this machine itself.
+fn explain(boot: &Boot, obstacle: &str, say: &mut dyn FnMut(&str)) {
     let how = match boot.place() {
         Place::Uml => "as a process, in User-mode Linux",
         Place::Qemu | Place::Host => "in QEMU",
     };
-    if let Some(obstacle) = guest::obstacle() {
-        say(&format!("the virtual station comes up {how}; not on this machine itself: {obstacle}"));
-    }
+    say(&format!("the virtual station comes up {how}; not on this machine itself: {obstacle}"));
     if boot.accelerator() == Some(Accelerator::Tcg) && guest::built_process(&guest::cache()).is_none() {
         say(
             "there is no KVM; `--station virtual:uml` once builds a kernel, in minutes, that is several times faster from then on",
@@ -179,16 +166,24 @@ fn start(
         let task = task(script(run, loaded), true, run.trace);
         shares.map(|share| Ok((Part::new(share.clone())?, task.clone(), share))).collect()
     };
-    if on_this_machine(way)? {
-        reporter.say("the virtual station comes up on this machine itself");
-        let on_host = |(part, task, share): (Part, Task, PathBuf)| {
-            Ok(Guest { machine: guest::start_on_host(&task, &share)?, part })
-        };
-        return shares(1)?.into_iter().map(on_host).collect();
+    // On this machine itself where that disturbs nobody, and nobody wants it elsewhere.
+    let obstacle = guest::obstacle();
+    match (way, &obstacle) {
+        (Way::Host, Some(obstacle)) => {
+            return Err(format!("the virtual station cannot run on this machine itself: {obstacle}"));
+        }
+        (Way::Any | Way::Host, None) => {
+            reporter.say("the virtual station comes up on this machine itself");
+            let on_host = |(part, task, share): (Part, Task, PathBuf)| {
+                Ok(Guest { machine: guest::start_on_host(&task, &share)?, part })
+            };
+            return shares(1)?.into_iter().map(on_host).collect();
+        }
+        (Way::Any | Way::Qemu | Way::Uml, _) => {}
     }
     let boot = find(way, &mut |words| reporter.say(words))?;
-    if way == Way::Any {
-        explain(&boot, &mut |words| reporter.say(words));
+    if let (Way::Any, Some(obstacle)) = (way, &obstacle) {
+        explain(&boot, obstacle, &mut |words| reporter.say(words));
     }
     let shares = shares(machines(run, loaded.cases.len(), boot.place()))?;
     let (sender, said) = mpsc::channel();

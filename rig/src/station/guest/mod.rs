@@ -30,7 +30,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use host::obstacle;
 pub use kernel::{Kernel, PACKAGE as KERNEL_PACKAGE, cache, prepare};
 pub use machine::{Accelerator, Machine, accelerator, kvm_hangs};
-pub use uml::{SOURCE as KERNEL_SOURCE, built as built_process, missing_builders};
+pub use uml::{built as built_process, missing_builders};
 
 /// Programs that the station needs on this machine, and the Debian packages that have them; first those for QEMU alone, then one for
 /// any machine that is not this one.
@@ -173,9 +173,14 @@ impl Boot {
     /// # Errors
     /// As [`Boot::in_qemu`].
     pub fn find(say: &mut dyn FnMut(&str)) -> Result<Self, String> {
-        let has_kvm = || kernel::fetched(&cache()).is_some_and(|it| accelerator(&it, &cache()) == Accelerator::Kvm);
-        if built_process(&cache()).is_none() || has_kvm() {
+        if built_process(&cache()).is_none() {
             return Self::in_qemu(say);
+        }
+        // What tries KVM boots a machine: once is enough.
+        let with_kvm = kernel::fetched(&cache()).filter(|it| accelerator(it, &cache()) == Accelerator::Kvm);
+        if let Some(kernel) = with_kvm {
+            let programs = require(Place::Qemu)?;
+            return Ok(Self { kernel, programs, accelerator: Some(Accelerator::Kvm) });
         }
         Self::as_process(say).or_else(|words| {
             say(&words);

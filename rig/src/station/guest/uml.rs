@@ -10,7 +10,7 @@ use super::kernel::{self, INITRAMFS, Kernel, fetch, is_made, make_initramfs, onl
 use super::machine::Machine;
 
 /// Debian's name for the source of its kernel.
-pub const SOURCE: &str = "linux-source";
+const SOURCE: &str = "linux-source";
 /// What it is built with.
 const CONFIG: &str = include_str!("uml.config");
 /// Without these of [`CONFIG`] there is no station.
