@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
@@ -64,6 +64,8 @@ pub(super) struct Connection {
     changes: BoxStream<'static, DeviceEvent>,
     /// One task per subscription.
     listeners: JoinSet<()>,
+    /// Nobody listens any more.
+    hung_up: Arc<AtomicBool>,
 }
 
 impl Connection {
@@ -92,6 +94,7 @@ impl Connection {
             writers: BTreeMap::new(),
             changes,
             listeners: JoinSet::new(),
+            hung_up: Arc::default(),
         })
     }
 
@@ -106,12 +109,13 @@ impl Connection {
 
     /// Drops the link and waits until it is gone.
     pub(super) async fn close(mut self, world: &World, within: Duration, hang_up: HangUp) {
+        self.hung_up.store(true, Ordering::Relaxed);
+        if hang_up == HangUp::RadioOff && self.switch_off(world, within).await {
+            return;
+        }
         self.listeners.abort_all();
         self.writers.clear();
         let gone = async {
-            if hang_up == HangUp::RadioOff && world.adapter().set_powered(false).await.is_ok() {
-                return;
-            }
             disconnect(world.adapter().clone(), self.address).await;
             // Its object goes with it, and with that the events.
             if self.device.is_connected().await.unwrap_or(false) {
@@ -119,6 +123,14 @@ impl Connection {
             }
         };
         let _ = timeout(within, gone).await;
+    }
+
+    /// Switches the radio off while nothing is on its way. A controller of `btvirt` is woken for what the kernel sends, and when that was
+    /// taken back meanwhile, as it is when the adapter goes off, it never listens again. So what was sent arrives first, and no socket is
+    /// closed: bluetoothd would unsubscribe, one characteristic after the other.
+    async fn switch_off(&self, world: &World, within: Duration) -> bool {
+        let _ = timeout(within, self.ping()).await;
+        matches!(timeout(within, world.adapter().set_powered(false)).await, Ok(Ok(())))
     }
 
     pub(super) async fn read(&self, id: CharacteristicId) -> Result<Vec<u8>, AttError> {
@@ -153,11 +165,13 @@ impl Connection {
     ) -> Result<(), AttError> {
         let reader = self.characteristic(id)?.notify_io().await;
         let mut values = Values::new(reader.map_err(|error| att_error(&error, AttError::WriteNotPermitted))?);
-        let events = events.clone();
+        let (events, hung_up) = (events.clone(), Arc::clone(&self.hung_up));
         self.listeners.spawn(async move {
             while let Some(value) = values.next().await {
                 in_flight.answered();
-                let _ = events.try_send(LinkEvent::Notified { characteristic: id, value });
+                if !hung_up.load(Ordering::Relaxed) {
+                    let _ = events.try_send(LinkEvent::Notified { characteristic: id, value });
+                }
             }
         });
         Ok(())
