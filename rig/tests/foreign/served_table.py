@@ -127,6 +127,9 @@ def main(adapter="hci0", address="00:AA:01:01:00:01"):
         is_same = characteristics == expected
         odd = [each for each in characteristics + expected if (each in characteristics) != (each in expected)]
         checks.check(f"{service[4:8]} has the profile's characteristics, properties and descriptors", is_same, odd)
+    # A phone that knows a service at the same handles takes it for the same throughout.
+    in_order = sorted(known, key=lambda names: handles.get(names, 0))
+    checks.check("its handles are in the profile's order", in_order == list(known), in_order)
     if any(handles.get(names) != found["handle"] for names, found in known.items()):
         differs.add(HANDLES)
     checks.check("it is heard", manufacturer_data is not None)

@@ -2,10 +2,11 @@
 //! band notifies goes out, who connects is told to the band.
 //!
 //! ```text
-//! world    D-Bus, bluetoothd, the adapter: there, set up, gone
-//! table    the profile as BlueZ wants it, and what is different there
-//! serve    one loop over all that happens, from the first connection to the end of the world
-//! socket   values without D-Bus: the NFC channel's writes and all notifications
+//! world        D-Bus, bluetoothd, the adapter: there, set up, gone
+//! table        the profile as BlueZ wants it, and what is different there
+//! application  the table as objects on the bus, and what bluetoothd asks of them
+//! serve        one loop over all that happens, from the first connection to the end of the world
+//! socket       values without D-Bus: the NFC channel's writes and all notifications
 //! ```
 //!
 //! **One phone at a time.** A band takes one connection; BlueZ takes many, keeps one write socket per characteristic and not
@@ -31,6 +32,7 @@ use tokio::sync::{mpsc as queue, watch};
 use super::drive::Handle;
 use crate::band::Output;
 
+mod application;
 mod serve;
 pub mod socket;
 mod table;

@@ -1,5 +1,5 @@
 //! One loop over all that happens while the world is there. What it does first when several things have happened is part of
-//! its correctness: who is connected, then who has subscribed, then what is asked.
+//! its correctness: who is connected, then what the band says, then what is asked, in its order, then what comes by socket.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -7,14 +7,15 @@ use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 use bluer::adv::AdvertisementHandle;
-use bluer::gatt::CharacteristicWriter;
-use bluer::gatt::local::{ApplicationHandle, CharacteristicControlEvent, CharacteristicWriteIoRequest, ReqError};
-use bluer::{Adapter, AdapterEvent, AdapterProperty, Address, Device, DeviceEvent, DeviceProperty};
+use bluer::gatt::local::ReqError;
+use bluer::{AdapterEvent, AdapterProperty, Address, Device, DeviceEvent, DeviceProperty};
 use futures::stream::{BoxStream, SelectAll, StreamExt};
+use tokio::net::UnixDatagram;
 use tokio::sync::{mpsc, oneshot};
 
+use super::application::{Acquire, Answer, Application, Ask, Asked, Direction, What};
 use super::socket::{Notifications, Values};
-use super::table::{self, Ask, Controls, Difference, What, req_error};
+use super::table::{self, Difference, req_error};
 use super::world::{BluezError, World, disconnect, refused};
 use super::{Edge, Notice, stop_asked};
 use crate::band::{Input, Output, WriteMode};
@@ -45,8 +46,8 @@ pub(super) struct Serve {
     nfc_channel: Option<Handle>,
     /// What takes write requests, as the profile has it; everything else takes commands.
     by_request: BTreeSet<Handle>,
-    asks: mpsc::Receiver<Ask>,
-    controls: Controls,
+    /// In the order in which it came: a phone that asks before it subscribes is not told.
+    asked: mpsc::Receiver<(Asked, Answer)>,
     presence: mpsc::Receiver<Presence>,
     present: mpsc::Sender<Presence>,
     /// Who follows which device. One whose sender is dropped ends; it would go on for ever, and keep a connection to the bus for that.
@@ -55,14 +56,13 @@ pub(super) struct Serve {
     close: mpsc::Sender<(Handle, u64)>,
     phone: Option<Phone>,
     /// What is written to the NFC channel.
-    writes: SelectAll<Values>,
+    writes: SelectAll<Values<UnixDatagram>>,
     notifications: BTreeMap<Handle, Notifications>,
     subscriptions: u64,
-    /// The adapter for the advertisement alone: with the attribute table beside it bluetoothd would read all of that whenever the band
-    /// begins to advertise.
-    advertiser: Adapter,
     advertisement: Option<AdvertisementHandle>,
-    _application: ApplicationHandle,
+    /// On a connection of its own: with it beside the advertisement bluetoothd would read all of the table whenever the band begins to
+    /// advertise.
+    _application: Application,
 }
 
 /// The device that the band is connected to.
@@ -90,10 +90,8 @@ impl Serve {
         let name = profile.identity.name.value.clone();
         world.adapter().set_alias(name).await.map_err(|error| refused("take the band's name", &error))?;
 
-        let (asking, asks) = mpsc::channel(MAX_ASKS_QUEUED);
-        let (application, controls) = table::application(&profile.gatt, &asking);
-        let served = world.adapter().serve_gatt_application(application).await;
-        let application = served.map_err(|error| refused("serve the attribute table", &error))?;
+        let (asking, asked) = mpsc::channel(MAX_ASKS_QUEUED);
+        let application = Application::register(world.adapter().name(), table::served(&profile.gatt), asking).await?;
         let (present, presence) = mpsc::channel(MAX_PRESENCE_QUEUED);
         let (close, closed) = mpsc::channel(MAX_PRESENCE_QUEUED);
         let address = world.address();
@@ -102,8 +100,7 @@ impl Serve {
             is_virtual: is_virtual(world.adapter().name()),
             nfc_channel: profile.gatt.value_handle(&CharacteristicId::NFC_CHANNEL),
             by_request: by_request(&profile.gatt),
-            asks,
-            controls,
+            asked,
             presence,
             present,
             watchers: BTreeMap::new(),
@@ -113,7 +110,6 @@ impl Serve {
             writes: SelectAll::new(),
             notifications: BTreeMap::new(),
             subscriptions: 0,
-            advertiser: world.adapter_apart().await?,
             advertisement: None,
             _application: application,
             world,
@@ -164,10 +160,12 @@ impl Serve {
                     // It has just begun.
                     anew.reset();
                 }
-                Some((handle, event)) = self.controls.next() => self.handle_control(edge, handle, event),
                 Some((handle, number)) = self.closed.recv() => self.handle_closed(edge, handle, number),
                 Some(output) = edge.outputs.recv() => self.handle_output(edge, output),
-                Some(ask) = self.asks.recv() => self.handle_ask(edge, ask),
+                Some((asked, answer)) = self.asked.recv() => match asked {
+                    Asked::Acquire(acquire) => self.handle_acquire(edge, &acquire, answer),
+                    Asked::Ask(ask) => self.handle_ask(edge, ask, answer),
+                },
                 Some(value) = self.writes.next() => {
                     if let Some(handle) = self.nfc_channel {
                         let _ = edge.band.write(handle, value, WriteMode::Command);
@@ -265,31 +263,29 @@ impl Serve {
         }
     }
 
-    fn handle_control(&mut self, edge: &mut Edge, handle: Handle, event: CharacteristicControlEvent) {
-        match event {
-            CharacteristicControlEvent::Write(request) => self.accept_writes(edge, request),
-            CharacteristicControlEvent::Notify(writer) => self.subscribe(edge, handle, writer),
+    fn handle_acquire(&mut self, edge: &mut Edge, acquire: &Acquire, answer: Answer) {
+        let is_ours = self.admit(edge, acquire.device);
+        if acquire.direction == Direction::Writes && !(is_ours && self.writes.len() < MAX_WRITE_SOCKETS) {
+            return answer.error(ReqError::NotPermitted);
         }
-    }
-
-    fn accept_writes(&mut self, edge: &mut Edge, request: CharacteristicWriteIoRequest) {
-        if !self.admit(edge, request.device_address().0) || self.writes.len() >= MAX_WRITE_SOCKETS {
-            return request.reject(ReqError::NotPermitted);
-        }
-        self.learn_mtu(edge, u16::try_from(request.mtu()).ok());
-        if let Ok(reader) = request.accept() {
-            self.writes.push(Values::new(reader));
-        }
-    }
-
-    fn subscribe(&mut self, edge: &mut Edge, handle: Handle, writer: CharacteristicWriter) {
-        if !self.admit(edge, writer.device_address().0) {
+        let Ok(socket) = answer.socket(acquire) else { return };
+        // A subscription that is refused bluetoothd counts all the same, and asks for none the next time; one that ends it takes back.
+        if !is_ours {
             return;
         }
-        self.subscriptions += 1;
-        let notifications = Notifications::start(writer, handle, self.subscriptions, self.close.clone());
-        self.notifications.insert(handle, notifications);
-        let _ = edge.band.subscribe(handle, true);
+        match acquire.direction {
+            Direction::Writes => {
+                self.learn_mtu(edge, Some(acquire.mtu));
+                self.writes.push(Values::new(socket));
+            }
+            Direction::Notifications => {
+                self.subscriptions += 1;
+                let (handle, number) = (acquire.handle, self.subscriptions);
+                let notifications = Notifications::start(socket, handle, number, self.close.clone());
+                self.notifications.insert(handle, notifications);
+                let _ = edge.band.subscribe(handle, true);
+            }
+        }
     }
 
     fn handle_closed(&mut self, edge: &Edge, handle: Handle, number: u64) {
@@ -299,28 +295,32 @@ impl Serve {
         }
     }
 
-    fn handle_ask(&mut self, edge: &mut Edge, ask: Ask) {
-        if !self.admit(edge, ask.device) {
-            return match ask.what {
-                What::Read { reply, .. } => drop(reply.send(Err(ReqError::NotPermitted))),
-                What::Write { reply, .. } => drop(reply.send(Err(ReqError::NotPermitted))),
-            };
+    fn handle_ask(&mut self, edge: &mut Edge, ask: Ask, answer: Answer) {
+        let Ask { device, mtu, handle, offset, what } = ask;
+        if !self.admit(edge, device) {
+            return answer.error(ReqError::NotPermitted);
         }
-        self.learn_mtu(edge, ask.mtu);
-        match ask.what {
-            What::Read { handle, offset, reply } => {
+        self.learn_mtu(edge, mtu);
+        match what {
+            What::Read => {
                 let part = edge.band.read(handle).and_then(|mut value| {
                     let offset = usize::from(offset);
                     if offset > value.len() { Err(AttError::InvalidOffset) } else { Ok(value.split_off(offset)) }
                 });
-                let _ = reply.send(part.map_err(req_error));
+                match part {
+                    Ok(part) => answer.value(part),
+                    Err(error) => answer.error(req_error(error)),
+                }
             }
             // BlueZ puts a long write together; a part of one comes from nowhere.
-            What::Write { offset: 1.., reply, .. } => drop(reply.send(Err(ReqError::InvalidOffset))),
-            What::Write { handle, value, reply, .. } => {
+            What::Write(_) if offset > 0 => answer.error(ReqError::InvalidOffset),
+            What::Write(value) => {
                 // bluetoothd 5.66 does not say in which way it was written.
                 let mode = if self.by_request.contains(&handle) { WriteMode::Request } else { WriteMode::Command };
-                let _ = reply.send(edge.band.write(handle, value, mode).map_err(req_error));
+                match edge.band.write(handle, value, mode) {
+                    Ok(()) => answer.done(),
+                    Err(error) => answer.error(req_error(error)),
+                }
             }
         }
     }
@@ -347,7 +347,7 @@ impl Serve {
         } else if self.advertisement.is_none() {
             let (advertisement, _) =
                 edge.band.inspect(|band| table::advertisement(band.profile(), self.world.address()));
-            let handle = self.advertiser.advertise(advertisement).await;
+            let handle = self.world.adapter().advertise(advertisement).await;
             self.advertisement = Some(handle.map_err(|error| refused("advertise", &error))?);
         }
         Ok(())

@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
 use bluer::gatt::{CharacteristicReader, CharacteristicWriter};
@@ -13,6 +14,7 @@ use futures::Stream;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::UnixDatagram;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, sleep};
 
@@ -29,21 +31,21 @@ const FULL: Duration = Duration::from_millis(2);
 
 /// The values that come out of a socket, in order: what a phone writes or a band notifies. Ends with the socket.
 #[derive(Debug)]
-pub struct Values {
-    reader: CharacteristicReader,
+pub struct Values<R> {
+    reader: R,
     empty: usize,
     next: Option<Vec<u8>>,
 }
 
-impl Values {
+impl<R: Reader> Values<R> {
     /// Reads from this socket.
     #[must_use]
-    pub const fn new(reader: CharacteristicReader) -> Self {
+    pub const fn new(reader: R) -> Self {
         Self { reader, empty: 0, next: None }
     }
 }
 
-impl Stream for Values {
+impl<R: Reader> Stream for Values<R> {
     type Item = Vec<u8>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
@@ -58,7 +60,7 @@ impl Stream for Values {
             }
             let mut bytes = [0; MAX_VALUE_BYTES + 1];
             let mut buffer = ReadBuf::new(&mut bytes);
-            match Pin::new(&mut self.reader).poll_read(context, &mut buffer) {
+            match self.reader.poll_value(context, &mut buffer) {
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => match after_nothing(self.reader.as_raw_fd()) {
                     After::Nothing { empty } => self.empty = empty,
                     After::Value { empty, value } => (self.empty, self.next) = (empty, Some(value)),
@@ -96,6 +98,24 @@ fn after_nothing(socket: RawFd) -> After {
     After::End
 }
 
+/// A socket that values come out of.
+pub trait Reader: AsRawFd + Unpin {
+    /// The next one; no bytes at the end, too.
+    fn poll_value(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
+}
+
+impl Reader for CharacteristicReader {
+    fn poll_value(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self).poll_read(context, buffer)
+    }
+}
+
+impl Reader for UnixDatagram {
+    fn poll_value(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.poll_recv(context, buffer)
+    }
+}
+
 /// A socket that takes values.
 pub trait Writer: AsRawFd {
     /// Returns once the other side has closed it.
@@ -106,6 +126,12 @@ impl Writer for CharacteristicWriter {
     async fn closed(&self) {
         // It says nothing else, and an error ends it as well.
         let _ = Self::closed(self).await;
+    }
+}
+
+impl Writer for UnixDatagram {
+    async fn closed(&self) {
+        let _ = self.readable().await;
     }
 }
 
@@ -176,19 +202,12 @@ pub async fn send_value(writer: &impl Writer, value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-    use tokio::net::UnixDatagram;
     use tokio::time::timeout;
 
     use super::*;
 
     /// How long a test waits for what must come.
     const PATIENCE: Duration = Duration::from_secs(20);
-
-    impl Writer for UnixDatagram {
-        async fn closed(&self) {
-            let _ = self.readable().await;
-        }
-    }
 
     /// Both ends of such a socket as bluetoothd makes it.
     fn sockets() -> (UnixDatagram, UnixDatagram) {

@@ -1,26 +1,16 @@
 //! The profile's attribute table as BlueZ wants it, and what BlueZ does differently.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
 use bluer::Uuid as BluerUuid;
 use bluer::adv::Advertisement;
-use bluer::gatt::local::{
-    Application, Characteristic as BluerCharacteristic, CharacteristicControl, CharacteristicControlEvent,
-    CharacteristicNotify, CharacteristicNotifyMethod, CharacteristicRead, CharacteristicReadRequest,
-    CharacteristicWrite, CharacteristicWriteMethod, CharacteristicWriteRequest, Descriptor as BluerDescriptor,
-    DescriptorRead, DescriptorReadRequest, ReqError, ReqResult, Service as BluerService, characteristic_control,
-};
-use futures::future::FutureExt;
-use futures::stream::{BoxStream, SelectAll, StreamExt};
-use tokio::sync::{mpsc, oneshot};
+use bluer::gatt::local::ReqError;
 
+use super::application::{self, Object};
 use crate::band::profile::BandProfile;
 use crate::wire::advertising::{self, AdStructure};
-use crate::wire::gatt::{
-    AttError, Characteristic, CharacteristicId, Descriptor, Handle, Profile, Property, Service, Uuid,
-};
+use crate::wire::gatt::{AttError, Characteristic, CharacteristicId, Handle, Profile, Property, Uuid};
 
 /// bluetoothd serves its own.
 const SERVED_BY_BLUEZ: [Uuid; 2] = [Uuid::sig(0x1800), Uuid::sig(0x1801)];
@@ -32,7 +22,7 @@ const MAX_ADVERTISING_BYTES: usize = 31;
 pub enum Difference {
     /// 1800 and 1801 are bluetoothd's own, with other handles and with characteristics that the band has not.
     OwnServices,
-    /// Handles are given by bluetoothd, in an order that it chooses.
+    /// Handles are given by bluetoothd, in the order of the profile.
     Handles,
     /// bluetoothd takes a write in either way, with a response or without, and does not tell in which it came: it is taken for the
     /// one that the characteristic has.
@@ -61,28 +51,34 @@ impl fmt::Display for Difference {
     }
 }
 
-/// A phone asks something that the band answers. Handles are the profile's.
-pub(super) struct Ask {
-    pub(super) device: [u8; 6],
-    pub(super) mtu: Option<u16>,
-    pub(super) what: What,
-}
-
-pub(super) enum What {
-    Read { handle: Handle, offset: u16, reply: oneshot::Sender<ReqResult<Vec<u8>>> },
-    Write { handle: Handle, offset: u16, value: Vec<u8>, reply: oneshot::Sender<ReqResult<()>> },
-}
-
-/// Sockets of the characteristic with this value handle.
-pub(super) type Controls = SelectAll<BoxStream<'static, (Handle, CharacteristicControlEvent)>>;
-
-/// The table to register, with what comes out of it.
-pub(super) fn application(profile: &Profile, asks: &mpsc::Sender<Ask>) -> (Application, Controls) {
-    let mut controls = Controls::new();
+/// The table to register, in the profile's order.
+pub(super) fn served(profile: &Profile) -> Vec<Object> {
     let nfc_channel = profile.value_handle(&CharacteristicId::NFC_CHANNEL);
     let services = profile.services.iter().filter(|service| !SERVED_BY_BLUEZ.contains(&service.uuid));
-    let services = services.map(|service| served(service, nfc_channel, asks, &mut controls)).collect();
-    (Application { services, ..Application::default() }, controls)
+    application::objects(services.map(|service| {
+        let characteristics = service.characteristics.iter().map(|found| characteristic(found, nfc_channel));
+        (service.uuid, characteristics.collect())
+    }))
+}
+
+fn characteristic(found: &Characteristic, nfc_channel: Option<Handle>) -> application::Characteristic {
+    // bluetoothd's names of what a band has.
+    let names = [
+        (Property::Read, "read"),
+        (Property::WriteWithoutResponse, "write-without-response"),
+        (Property::Write, "write"),
+        (Property::Notify, "notify"),
+    ];
+    // It serves this one by itself.
+    let descriptors = found.descriptors.iter().filter(|descriptor| descriptor.uuid != Uuid::CCCD);
+    application::Characteristic {
+        uuid: found.uuid,
+        handle: found.handle,
+        flags: names.into_iter().filter(|(property, _)| found.has(*property)).map(|(_, name)| name).collect(),
+        written_by_socket: Some(found.handle) == nfc_channel && found.has(Property::WriteWithoutResponse),
+        notifies: found.has(Property::Notify),
+        descriptors: descriptors.map(|descriptor| (descriptor.uuid, descriptor.handle)).collect(),
+    }
 }
 
 /// What is advertised, and what of it was left out.
@@ -111,110 +107,6 @@ pub(super) fn advertisement(profile: &BandProfile, address: [u8; 6]) -> (Adverti
     }
     advertisement.manufacturer_data.insert(advertising.company.value, manufacturer);
     (advertisement, None)
-}
-
-fn served(
-    service: &Service,
-    nfc_channel: Option<Handle>,
-    asks: &mpsc::Sender<Ask>,
-    controls: &mut Controls,
-) -> BluerService {
-    let characteristics = service.characteristics.iter();
-    let characteristics = characteristics.map(|found| characteristic(found, nfc_channel, asks, controls)).collect();
-    BluerService { uuid: bluer_uuid(&service.uuid), primary: true, characteristics, ..BluerService::default() }
-}
-
-fn characteristic(
-    found: &Characteristic,
-    nfc_channel: Option<Handle>,
-    asks: &mpsc::Sender<Ask>,
-    controls: &mut Controls,
-) -> BluerCharacteristic {
-    let handle = found.handle;
-    let by_socket = Some(handle) == nfc_channel && found.has(Property::WriteWithoutResponse);
-    let (control, control_handle) = characteristic_control();
-    if found.has(Property::Notify) || by_socket {
-        controls.push(tagged(control, handle));
-    }
-    let writable = found.has(Property::Write) || found.has(Property::WriteWithoutResponse);
-    let descriptors = found.descriptors.iter().filter(|descriptor| descriptor.uuid != Uuid::CCCD);
-    BluerCharacteristic {
-        uuid: bluer_uuid(&found.uuid),
-        descriptors: descriptors.map(|found| descriptor(found, asks)).collect(),
-        read: found.has(Property::Read).then(|| read(handle, asks)),
-        write: writable.then(|| CharacteristicWrite {
-            write: found.has(Property::Write),
-            write_without_response: found.has(Property::WriteWithoutResponse),
-            method: if by_socket { CharacteristicWriteMethod::Io } else { write(handle, asks) },
-            ..CharacteristicWrite::default()
-        }),
-        notify: found.has(Property::Notify).then(|| CharacteristicNotify {
-            notify: true,
-            method: CharacteristicNotifyMethod::Io,
-            ..CharacteristicNotify::default()
-        }),
-        control_handle,
-        ..BluerCharacteristic::default()
-    }
-}
-
-fn tagged(control: CharacteristicControl, handle: Handle) -> BoxStream<'static, (Handle, CharacteristicControlEvent)> {
-    control.map(move |event| (handle, event)).boxed()
-}
-
-fn read(handle: Handle, asks: &mpsc::Sender<Ask>) -> CharacteristicRead {
-    let asks = asks.clone();
-    let fun = move |request: CharacteristicReadRequest| {
-        let (reply, answer) = oneshot::channel();
-        let what = What::Read { handle, offset: request.offset, reply };
-        ask(&asks, Ask { device: request.device_address.0, mtu: Some(request.mtu), what }, answer)
-    };
-    CharacteristicRead {
-        read: true,
-        fun: Box::new(move |request| fun(request).boxed()),
-        ..CharacteristicRead::default()
-    }
-}
-
-fn write(handle: Handle, asks: &mpsc::Sender<Ask>) -> CharacteristicWriteMethod {
-    let asks = asks.clone();
-    let fun = move |value: Vec<u8>, request: CharacteristicWriteRequest| {
-        let (reply, answer) = oneshot::channel();
-        let what = What::Write { handle, offset: request.offset, value, reply };
-        ask(&asks, Ask { device: request.device_address.0, mtu: Some(request.mtu), what }, answer)
-    };
-    CharacteristicWriteMethod::Fun(Box::new(move |value, request| fun(value, request).boxed()))
-}
-
-fn descriptor(found: &Descriptor, asks: &mpsc::Sender<Ask>) -> BluerDescriptor {
-    let (handle, asks) = (found.handle, asks.clone());
-    let fun = move |request: DescriptorReadRequest| {
-        let (reply, answer) = oneshot::channel();
-        let what = What::Read { handle, offset: request.offset, reply };
-        ask(&asks, Ask { device: request.device_address.0, mtu: None, what }, answer)
-    };
-    BluerDescriptor {
-        uuid: bluer_uuid(&found.uuid),
-        read: Some(DescriptorRead {
-            read: true,
-            fun: Box::new(move |request| fun(request).boxed()),
-            ..DescriptorRead::default()
-        }),
-        ..BluerDescriptor::default()
-    }
-}
-
-/// Hands the question over at once, so that questions stay in order, and waits for the answer.
-fn ask<T: Send>(
-    asks: &mpsc::Sender<Ask>,
-    question: Ask,
-    answer: oneshot::Receiver<ReqResult<T>>,
-) -> impl Future<Output = ReqResult<T>> + Send + use<T> {
-    let handed_over = asks.try_send(question).map_err(|_| ReqError::Failed);
-    async move {
-        handed_over?;
-        answer.await.unwrap_or(Err(ReqError::Failed))
-    }
 }
 
 /// What BlueZ makes the ATT error of: `NotPermitted` is 0x02 for a read and 0x03 for a write, `NotAuthorized` 0x08,

@@ -21,7 +21,7 @@ use tokio::task::{JoinError, JoinHandle};
 /// Objects by path, interfaces by name.
 pub type Objects = HashMap<dbus::Path<'static>, HashMap<String, PropMap>>;
 
-const BLUEZ: &str = "org.bluez";
+pub(super) const BLUEZ: &str = "org.bluez";
 const ADAPTER: &str = "org.bluez.Adapter1";
 /// The bus itself answers at once or never.
 const BUS_PATIENCE: Duration = Duration::from_secs(10);
@@ -163,15 +163,6 @@ impl World {
     #[must_use]
     pub const fn adapter(&self) -> &Adapter {
         &self.adapter
-    }
-
-    /// The same adapter, over a connection to the bus of its own: for what bluetoothd asks all objects of a connection for, each time
-    /// that it is registered there.
-    ///
-    /// # Errors
-    /// There is no bus any more.
-    pub async fn adapter_apart(&self) -> Result<Adapter, BluezError> {
-        opened(self.adapter.name()).await
     }
 
     /// Its address, as it is printed.
