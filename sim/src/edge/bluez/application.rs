@@ -321,24 +321,23 @@ fn understand(objects: &[Object], call: &Message) -> Result<Call, MethodErr> {
 
 impl Object {
     fn understand(&self, member: &str, call: &Message) -> Result<Call, MethodErr> {
-        let (handle, written_by_socket, notifies) = match &self.kind {
+        let (handle, by_call, by_socket, notifies) = match &self.kind {
             Kind::Service => return Err(MethodErr::no_method(member)),
             Kind::Characteristic { handle, written_by_socket, notifies, .. } => {
-                (*handle, *written_by_socket, *notifies)
+                (*handle, !written_by_socket, *written_by_socket, *notifies)
             }
-            Kind::Descriptor { handle } => (*handle, false, false),
+            Kind::Descriptor { handle } => (*handle, false, false, false),
         };
-        let is_characteristic = matches!(self.kind, Kind::Characteristic { .. });
         match member {
             "ReadValue" => {
                 let (options,) = arguments(call)?;
                 ask(&options, handle, What::Read)
             }
-            "WriteValue" if is_characteristic && !written_by_socket => {
+            "WriteValue" if by_call => {
                 let (value, options) = arguments(call)?;
                 ask(&options, handle, What::Write(value))
             }
-            "AcquireWrite" if written_by_socket => acquire(call, handle, Direction::Writes),
+            "AcquireWrite" if by_socket => acquire(call, handle, Direction::Writes),
             "AcquireNotify" if notifies => acquire(call, handle, Direction::Notifications),
             "WriteValue" | "AcquireWrite" | "AcquireNotify" | "StartNotify" | "StopNotify" => {
                 Err(ReqError::NotSupported.into())
