@@ -222,9 +222,17 @@ impl Answer {
 
     fn send(&mut self, answer: Message) {
         self.is_given = true;
-        // Nobody is left to hear one that cannot be sent.
-        let _ = self.connection.send(answer);
+        if is_awaited(&self.call) {
+            // Nobody is left to hear one that cannot be sent.
+            let _ = self.connection.send(answer);
+        }
     }
+}
+
+/// Whether a call is answered at all. bluetoothd says when it wants no answer, as to a write command, and the bus passes none on then:
+/// it tells us so each time.
+fn is_awaited(call: &Message) -> bool {
+    !call.get_no_reply()
 }
 
 impl Drop for Answer {
@@ -461,6 +469,14 @@ mod tests {
             let asked = call("/bandrig/service01/char00", CHARACTERISTIC, member).append1(options(PHONE));
             assert_eq!(understand(&table(), &asked).unwrap(), Call::Asked(Asked::Acquire(acquire)));
         }
+    }
+
+    #[test]
+    fn a_call_that_wants_no_answer_gets_none() {
+        let mut write = call("/bandrig/service01/char01", CHARACTERISTIC, "WriteValue");
+        assert!(is_awaited(&write));
+        write.set_no_reply(true);
+        assert!(!is_awaited(&write));
     }
 
     #[test]
