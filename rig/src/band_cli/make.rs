@@ -30,8 +30,10 @@ pub(super) struct Place {
 pub(super) enum Key {
     /// There is none: a phone must pair.
     None,
-    /// It was given or kept and may be a secret.
-    Known,
+    /// It was given and may be a secret.
+    Given,
+    /// It is as the band was left; one that was given is for a new band.
+    Kept(Option<AuthKey>),
     /// It was made here, from the seed.
     Made(AuthKey),
 }
@@ -59,13 +61,15 @@ pub(super) fn make(cli: &Cli, place: &Place, epoch_unix_us: i64) -> Result<Made,
         }
         None => make_new(cli, place, epoch_unix_us)?,
     };
-    if let Some(key) = &place.key {
+    // What became of it since is the phone's and the wearer's doing: a reset forgets it, the next phone makes another one.
+    if is_new && let Some(key) = &place.key {
         band.set_key(key);
     }
-    let key = match band.key() {
-        None => Key::None,
-        Some(key) if is_new && place.key.is_none() => Key::Made(key),
-        Some(_) => Key::Known,
+    let key = match (band.key(), &place.key) {
+        (key, _) if !is_new => Key::Kept(key),
+        (None, _) => Key::None,
+        (Some(_), Some(_)) => Key::Given,
+        (Some(key), None) => Key::Made(key),
     };
     let interface = match cli.interface {
         Interface::Contactless => CardInterface::Contactless,
@@ -125,7 +129,9 @@ pub(super) fn introduce(handle: &Handle, key: &Key) {
         say(&format!("band: {}, {address}, serial {}", identity.name.value, identity.serial_ble.value));
         match key {
             Key::None => say("key: none yet, a phone must pair"),
-            Key::Known => say("key: the one it was given"),
+            Key::Given => say("key: the one it was given"),
+            Key::Kept(None) => say("key: none, as it was left; a phone must pair"),
+            Key::Kept(Some(_)) => say("key: the one it had when it was left"),
             Key::Made(key) => say(&format!("key: {} (a test key, from the seed)", Hex(key.0.to_vec()))),
         }
         for (position, card) in band.card_list().iter().enumerate() {

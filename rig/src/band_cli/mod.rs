@@ -79,8 +79,8 @@ struct Cli {
     /// Cards to add and confirm at start: files, or names from the fixtures' `cards` folder. The first one is the default.
     #[arg(long, value_name = "FILE|NAME", num_args = 1.., value_delimiter = ',')]
     cards: Vec<String>,
-    /// Keep the band's memory in this file. When it exists the band starts from it, and `--cards`, `--profile` and `--seed` are
-    /// what they were when it was made.
+    /// Keep the band's memory in this file. When it exists the band starts from it, and `--cards`, `--key`, `--profile` and `--seed`
+    /// are what they were when it was made.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
     /// Listen on this Unix socket for the wearer's hands and a laboratory's instruments: keys, power, a new band.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use band_sim::wire::frame::auth::AuthKey;
+
 use super::*;
 use state::State;
 
@@ -74,6 +76,32 @@ fn a_band_is_taken_up_from_its_state_file() {
     second.input(band_sim::band::Input::Button(band_sim::band::Button::FactoryReset));
     assert_ne!(std::fs::read(&path).unwrap(), before);
     assert_ne!(stored.rng().array::<8>(), State::load(&path).unwrap().unwrap().rng().array::<8>());
+}
+
+#[test]
+fn a_key_is_for_a_new_band_and_does_not_come_back_after_a_reset() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("band.json");
+    let given = AuthKey([0x30; 16]);
+    let run = |address| {
+        let place = make::Place { address: Some([address; 6]), key: Some(given) };
+        let made = make::make(&cli(&["--state", path.to_str().unwrap()]), &place, 1_767_268_800_000_000).unwrap();
+        let handle = Handle::new(made.band, Clock::start());
+        state::keep(&handle, made.state).unwrap();
+        (handle, made.key)
+    };
+    let key_of = |handle: &Handle| handle.inspect(band_sim::band::Band::key);
+    let (band, key) = run(0xA1);
+    assert!(matches!(key, make::Key::Given), "{key:?}");
+    assert_eq!(key_of(&band), Some(given));
+    band.input(band_sim::band::Input::Button(band_sim::band::Button::FactoryReset));
+    assert_eq!(key_of(&band), None);
+
+    let (band, key) = run(0xB2);
+    assert!(matches!(key, make::Key::Kept(None)), "{key:?}");
+    assert_eq!(key_of(&band), None, "who has reset it may pair");
+    // It lies at another adapter now.
+    assert_eq!(band.inspect(|band| band.profile().identity.address()), [0xB2; 6]);
 }
 
 #[test]
