@@ -3,6 +3,7 @@
 //! Beside a band on the same adapter it need not advertise. A virtual controller advertises at the moment when it begins to; so this
 //! begins anew every second.
 
+use std::num::NonZeroU16;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,9 +20,9 @@ const ADVERTISE_ANEW: Duration = Duration::from_secs(1);
 /// Of nobody's band.
 pub const ECHO: CharacteristicId = CharacteristicId::new(Uuid::sig(0xFFE0), Uuid::sig(0xFFE1));
 
-pub fn serve(adapter: &str, advertise: bool) -> ExitCode {
+pub fn serve(adapter: &str, advertise: bool, handle: Option<NonZeroU16>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    match runtime.block_on(echo(adapter, advertise)) {
+    match runtime.block_on(echo(adapter, advertise, handle)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("BROKEN  {error}");
@@ -30,7 +31,7 @@ pub fn serve(adapter: &str, advertise: bool) -> ExitCode {
     }
 }
 
-async fn echo(adapter: &str, advertise: bool) -> bluer::Result<()> {
+async fn echo(adapter: &str, advertise: bool, handle: Option<NonZeroU16>) -> bluer::Result<()> {
     let session = bluer::Session::new().await?;
     let adapter = session.adapter(adapter)?;
     adapter.set_powered(true).await?;
@@ -51,8 +52,8 @@ async fn echo(adapter: &str, advertise: bool) -> bluer::Result<()> {
         ..Characteristic::default()
     };
     let service = uuid(ECHO.service);
-    let services =
-        vec![Service { uuid: service, primary: true, characteristics: vec![characteristic], ..Service::default() }];
+    let characteristics = vec![characteristic];
+    let services = vec![Service { uuid: service, handle, primary: true, characteristics, ..Service::default() }];
     let _served = adapter.serve_gatt_application(Application { services, ..Application::default() }).await?;
     let advertisement = || Advertisement {
         service_uuids: [service].into(),

@@ -1,6 +1,5 @@
 //! What no phone should do, over real BlueZ: the band stays alive, says what its profile says, and the next good phone is served.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use band_sim::rng::Rng;
@@ -194,25 +193,18 @@ fn bursts(cli: &Cli, raw: &mut Raw, rng: &mut Rng, writes: usize, checks: &mut C
 fn flood(cli: &Cli, raw: &mut Raw, checks: &mut Checks) -> Result<(), BleError> {
     raw.connect()?;
     let ready = raw.authenticate(&cli.key()) && raw.subscribe(CharacteristicId::NFC_CHANNEL);
-    let stopped = signal(cli, "STOP");
+    let stopped = cli.signal("STOP");
     for _ in 0..FLOOD {
         raw.command(CharacteristicId::NFC_CHANNEL, OPEN_CHANNEL);
     }
     let early = raw.notified(CharacteristicId::NFC_CHANNEL, STANDSTILL);
     checks.check("a band that stands still answers nothing", stopped && early.is_none(), &early);
-    let goes_on = signal(cli, "CONT");
+    let goes_on = cli.signal("CONT");
     let answered = (0..FLOOD).take_while(|_| raw.notified(CharacteristicId::NFC_CHANNEL, PATIENCE).is_some()).count();
     let all = ready && goes_on && answered == FLOOD;
     checks.check(&format!("{FLOOD} commands without a pause are all answered after that"), all, &answered);
     raw.disconnect();
     Ok(())
-}
-
-/// Stops the band's process, or lets it go on.
-fn signal(cli: &Cli, name: &str) -> bool {
-    let Some(band) = cli.pid else { return false };
-    let sent = Command::new("kill").args([format!("-{name}"), band.to_string()]).status();
-    sent.is_ok_and(|status| status.success())
 }
 
 /// Characteristics that are subscribed and left as fast as BlueZ does it.
@@ -310,6 +302,21 @@ fn second_phone(cli: &Cli, raw: &mut Raw, (adapter, other): (&str, &str), checks
     checks.check("the first phone still has its session", undisturbed, &answers);
     raw.command(CharacteristicId::CONFIG, &[0x06, 0x01, 0x00, 0x00]);
     let _ = raw.notified(CharacteristicId::CONFIG, Duration::from_secs(20));
+
+    raw.disconnect();
+    inherits_nothing(cli, &mut second, checks)
+}
+
+/// The phone after one that had authenticated and opened the channel.
+fn inherits_nothing(cli: &Cli, next: &mut Raw, checks: &mut Checks) -> Result<(), BleError> {
+    next.connect()?;
+    let steps = next.read(CharacteristicId::STEPS);
+    checks.check("the next phone reads no steps", steps == Some(Err(AttError::ReadNotPermitted)), &steps);
+    let opened = next.subscribe(CharacteristicId::NFC_CHANNEL) && next.open_channel();
+    checks.check("nor has it a channel", !opened, &opened);
+    let ready = next.authenticate(&cli.key()) && next.open_channel();
+    checks.check("before it has authenticated", ready, &ready);
+    next.disconnect();
     Ok(())
 }
 

@@ -3,8 +3,9 @@
 //!
 //! Prints a line per check, `ok` or `FAILED`, and ends with 1 when one has failed, with 3 when the world was in the way.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use band_sim::edge::bluez::BluezError;
 use band_sim::wire::frame::auth::AuthKey;
@@ -19,6 +20,7 @@ mod hold;
 mod hostile;
 mod raw;
 mod speed;
+mod still;
 
 #[derive(Parser)]
 struct Cli {
@@ -31,7 +33,7 @@ struct Cli {
     /// The band's key.
     #[arg(long, default_value = "30313233343536373839404142434445")]
     key: Hex,
-    /// Process of the band, whose memory is measured.
+    /// Process of the band, whose memory is measured and which is stopped for a while.
     #[arg(long)]
     pid: Option<u32>,
     #[arg(long, default_value = "fixtures")]
@@ -66,6 +68,8 @@ enum What {
         #[arg(long, default_value_t = 5_000)]
         writes: usize,
     },
+    /// Stop the band's process while a phone is connected.
+    Still { meanwhile: still::Meanwhile },
     /// Round trips against the echo server on the band's adapter; whose time it is while a card is added. A release build, please.
     Speed {
         #[arg(long, default_value_t = 20)]
@@ -81,6 +85,9 @@ enum What {
         adapter: String,
         #[arg(long)]
         advertise: bool,
+        /// Where its service is to begin; anywhere without it.
+        #[arg(long)]
+        handle: Option<NonZeroU16>,
     },
 }
 
@@ -124,6 +131,13 @@ impl Cli {
         Config { adapter: adapter.to_owned(), band, deadlines: Deadlines::default(), hang_up }
     }
 
+    /// Stops the band's process, or lets it go on.
+    fn signal(&self, name: &str) -> bool {
+        let Some(band) = self.pid else { return false };
+        let sent = Command::new("kill").args([format!("-{name}"), band.to_string()]).status();
+        sent.is_ok_and(|status| status.success())
+    }
+
     fn key(&self) -> AuthKey {
         AuthKey(self.key.0.as_slice().try_into().expect("a key is 16 bytes"))
     }
@@ -139,11 +153,12 @@ fn main() -> ExitCode {
         What::Hostile { second, other, seed, writes } => {
             hostile::run(&cli, (second, other), *seed, *writes, &mut checks)
         }
+        What::Still { meanwhile } => still::run(&cli, *meanwhile, &mut checks),
         What::Speed { blocks, adds, only_tell } => {
             checks.only_tell = *only_tell;
             speed::run(&cli, *blocks, *adds, &mut checks)
         }
-        What::Echo { adapter, advertise } => return echo::serve(adapter, *advertise),
+        What::Echo { adapter, advertise, handle } => return echo::serve(adapter, *advertise, *handle),
     };
     match done {
         Ok(()) if checks.failed == 0 => ExitCode::SUCCESS,

@@ -4,14 +4,21 @@
 #
 #   bandrig station exec virtual --no-band --limit 900 -- bash rig/tests/foreign/guest.sh [PART…]
 #
-# Parts: table gatttool bluetoothctl bleak find phone figures restart recovery, all of these when none is named; figures are a few round
-# trips beside those of an echo server, and whose time it is while a card is added, told and not judged; recovery takes away bluetoothd,
-# the adapter, its power and the system bus, ROUNDS times, 2 by default, where the bus is nobody else's. By itself, with a second phone
-# and a device of that one (`--controllers 4 --limit 540`): hostile, everything that no phone should do, in at most five minutes, then
-# bluetoothd killed in the middle and a good phone at the end; WRITES says how many commands it throws at the band, 5000 by default. By
-# itself, with a release build: speed, the figures of many rounds against their goals. Prints a line per check, `ok` or `FAILED`, one
-# `PASS` or `FAIL` per part, and at the end how many of each. Exit code 0 when all passed, 1 when one failed, 3 when there was nothing to
-# test: no controllers, no band.
+# Parts, all of the first ones when none is named:
+#   table gatttool bluetoothctl bleak find phone
+#   crowded      the table once more, where another program's service is in the place of the band's first one
+#   figures      a few round trips beside those of an echo server, and whose time it is while a card is added; told, not judged
+#   killed       a band that could not say good-bye
+#   cuts         each of the band's connections to the bus is ended by itself
+#   restart      bluetoothd
+#   still        the band is stopped for a while, which bluetoothd 5.66 may not survive: after restart, which starts it anew each time
+#   recovery     bluetoothd, the adapter, its power and the system bus go away, ROUNDS times, 2 by default, where the bus is nobody else's
+#   hostile      by itself, with a second phone and a device of that one (`--controllers 4 --limit 540`): everything that no phone should
+#                do, in at most five minutes, then bluetoothd killed in the middle and a good phone at the end; WRITES says how many
+#                commands it throws at the band, 5000 by default
+#   speed        by itself, with a release build: the figures of many rounds against their goals
+# Prints a line per check, `ok` or `FAILED`, one `PASS` or `FAIL` per part, and at the end how many of each. Exit code 0 when all passed,
+# 1 when one failed, 3 when there was nothing to test: no controllers, no band.
 #
 # BAND and BLE_SUITE name the programs (the folder of `$BANDRIG`, or target/debug), VENV the Python environment with requirements.txt.
 set -u
@@ -36,6 +43,10 @@ need() {
 property() {
     dbus-send --system --print-reply=literal --dest=org.bluez /org/bluez/$adapter org.freedesktop.DBus.Properties.Get \
         string:org.bluez.Adapter1 "string:$1"
+}
+is_advertised() {
+    dbus-send --system --print-reply=literal --dest=org.bluez /org/bluez/$adapter org.freedesktop.DBus.Properties.Get \
+        string:org.bluez.LEAdvertisingManager1 string:ActiveInstances | grep -q 'byte 1'
 }
 address_of() { hciconfig "$1" | sed -n 's/.*BD Address: \([0-9A-F:]*\).*/\1/p'; }
 need $phone $adapter
@@ -129,7 +140,7 @@ python() { part "$1" 120 "$VENV/bin/python" "$here/$2" $phone "$address"; }
 . $here/recovery.sh
 
 if [ $# -eq 0 ]; then
-    set -- table gatttool bluetoothctl bleak find phone figures restart
+    set -- table crowded gatttool bluetoothctl bleak find phone figures killed cuts restart still
     if has_own_bus; then set -- "$@" recovery; fi
 fi
 alias=$(property Alias)
@@ -148,6 +159,14 @@ for what in "$@"; do
             restart
             verdict restart $?
             phone 'phone after the restart'
+            ;;
+        still)
+            for meanwhile in leave request commands; do
+                part "still $meanwhile" 60 "$BLE_SUITE" --adapter $phone --address "$address" --pid "$band" still $meanwhile
+                wait_for 60 is_advertised
+                verdict "the band advertises after that" $?
+            done
+            phone 'phone after the band stood still'
             ;;
         recovery)
             say "--- recovery"

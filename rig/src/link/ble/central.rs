@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use band_sim::edge::bluez::BluezError;
 use band_sim::edge::bluez::world::{World, disconnect};
+use band_sim::wire::gatt::CharacteristicId;
 use bluer::Address;
 use tokio::time::{Instant, timeout};
 
@@ -68,12 +69,7 @@ impl Central {
             LinkCommand::Connect => self.connect().await,
             LinkCommand::Disconnect => self.disconnect().await,
             LinkCommand::Write { characteristic, value, with_response: false } => {
-                if let Some(link) = &mut self.link {
-                    link.write_command(characteristic, &value).await;
-                    if self.in_flight.sent() >= MAX_IN_FLIGHT {
-                        self.settle().await;
-                    }
-                }
+                self.command(characteristic, &value).await;
             }
             request => self.request(request).await,
         }
@@ -151,6 +147,30 @@ impl Central {
         }
     }
 
+    /// A write without a response. What was sent before has been taken when too much of it is on its way: requests overtake nothing.
+    async fn command(&mut self, characteristic: CharacteristicId, value: &[u8]) {
+        let Some(link) = &mut self.link else { return };
+        let (began, in_flight) = (Instant::now(), &self.in_flight);
+        let sent = timeout(self.config.deadlines.request, async {
+            link.write_command(characteristic, value).await;
+            if in_flight.sent() >= MAX_IN_FLIGHT {
+                in_flight.arrived();
+                link.ping().await;
+            }
+        });
+        match unless_interrupted(sent, &mut self.ends, &mut self.waiting).await {
+            Some(Ok(())) => {}
+            Some(Err(_)) => self.not_answered().await,
+            None => self.ends.blame(BleError::GivenUp { what: "a write", after: began.elapsed() }),
+        }
+    }
+
+    /// Core 5.4 vol 3 part F 3.3.3: no more requests on this link.
+    async fn not_answered(&mut self) {
+        self.ends.blame(BleError::NotAnswered { within: self.config.deadlines.request });
+        self.disconnect().await;
+    }
+
     async fn request(&mut self, command: LinkCommand) {
         let Some(link) = &mut self.link else { return };
         let (began, events, in_flight) = (Instant::now(), self.ends.events.clone(), self.in_flight.clone());
@@ -178,20 +198,8 @@ impl Central {
                 self.ends.tell(event);
             }
             Some(Ok(None)) => self.lost().await,
-            // Core 5.4 vol 3 part F 3.3.3: no more requests on this link.
-            Some(Err(_)) => {
-                self.ends.blame(BleError::NotAnswered { within: self.config.deadlines.request });
-                self.disconnect().await;
-            }
+            Some(Err(_)) => self.not_answered().await,
             None => self.ends.blame(BleError::GivenUp { what: "a request", after: began.elapsed() }),
-        }
-    }
-
-    /// Waits until all that was sent has been taken: requests overtake nothing.
-    async fn settle(&mut self) {
-        self.in_flight.arrived();
-        if let Some(link) = &self.link {
-            let _ = timeout(self.config.deadlines.request, link.ping()).await;
         }
     }
 }
@@ -273,7 +281,6 @@ mod tests {
     use std::sync::Arc;
     use std::sync::mpsc::sync_channel;
 
-    use band_sim::wire::gatt::CharacteristicId;
     use tokio::sync::mpsc;
 
     use super::*;
