@@ -154,6 +154,20 @@ for what in "$@"; do
         find) part find 120 "$BLE_SUITE" --adapter $phone --address "$address" find ;;
         phone) phone phone ;;
         figures) speed figures 120 --blocks 2 --adds 1 --only-tell ;;
+        killed)
+            # One that could not say good-bye leaves its name at the adapter.
+            kill -KILL "$band"
+            wait "$band" 2>/dev/null
+            start_band
+            phone 'phone after the band was killed'
+            ;;
+        cuts)
+            say "--- cuts"
+            began=$SECONDS
+            cuts
+            verdict cuts $? " ($((SECONDS - began)) s)"
+            phone 'phone after the cuts'
+            ;;
         restart)
             say "--- restart"
             restart

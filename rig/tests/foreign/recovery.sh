@@ -98,7 +98,7 @@ trouble() {
     served=$(lines '^bluetooth: on' "$work/band.out")
     named=$(lines "$3" "$work/band.log")
     lost=$(lines "^lost .*${4-}" "$work/hold.out" 2>/dev/null)
-    "$1" || { say "FAILED  $1"; return 1; }
+    $1 || { say "FAILED  $1"; return 1; }
     wait_for 20 more_lines "$3" "$work/band.log" "$named" || { say "FAILED  the band has not noticed: $3"; return 1; }
     say "ok      the band says: $3"
     if [ $# -eq 4 ]; then
@@ -108,6 +108,18 @@ trouble() {
     "$2" || { say "FAILED  $2"; return 1; }
     wait_for 60 more_lines '^bluetooth: on' "$work/band.out" "$served" || { say "FAILED  the band has not come back"; return 1; }
     say "ok      the band has come back by itself"
+}
+
+# cut N: the N-th last connection of the band to the bus, and nothing else.
+cut() { /usr/bin/python3 $here/cut.py "$band" "$1"; }
+nothing() { :; }
+# Each connection that a band just started serves with, by itself: what it hears of the world by, what it asks by, and the table's.
+cuts() {
+    local each
+    for each in 3 2 1; do
+        stop_band && start_band || { say 'FAILED  the band does not end'; return 1; }
+        trouble "cut $each" nothing 'the system bus cannot be reached' || return 1
+    done
 }
 
 restart() { trouble kill_bluez start_bluez 'bluetoothd is not running'; }

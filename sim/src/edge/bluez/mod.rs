@@ -204,8 +204,14 @@ impl Edge {
         runtime.block_on(async {
             let mut started = Some(started);
             let mut broken = None;
+            let mut stopped = self.stopped.clone();
             while !*self.stopped.borrow() {
-                let ended = match serve::Serve::begin(&mut self, broken.as_ref()).await {
+                let begun = tokio::select! {
+                    biased;
+                    () = stop_asked(&mut stopped) => break,
+                    begun = serve::Serve::begin(&mut self, broken.as_ref()) => begun,
+                };
+                let ended = match begun {
                     Ok((serve, address)) => {
                         broken = None;
                         if let Some(started) = started.take() {

@@ -32,7 +32,7 @@ const MAX_WRITE_SOCKETS: usize = 8;
 /// A virtual controller advertises once to each who listens, at the moment when the one or the other begins; for whoever listens
 /// longer it begins so often anew.
 const ADVERTISE_ANEW: Duration = Duration::from_secs(1);
-/// What a phone is given to be gone when the band stops.
+/// What each step of the good-bye is given when the band stops: the phone to be gone, the adapter to have its name back.
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// A device has connected, or it is gone.
@@ -80,14 +80,22 @@ impl Serve {
             Some(BluezError::SwitchedOff { .. }) => World::open_switched_on(&edge.config.adapter).await?,
             _ => World::open(&edge.config.adapter).await?,
         };
+        let silent = world.until_silent();
+        tokio::select! {
+            begun = Self::begin_in(world, edge) => begun,
+            () = silent => Err(BluezError::cut()),
+        }
+    }
+
+    async fn begin_in(world: World, edge: &mut Edge) -> Result<(Self, [u8; 6]), BluezError> {
         world.power_on().await?;
         let adapter_events = world.adapter_events().await?;
         let profile = edge.band.inspect(|band| band.profile().clone());
-        // After a recovery the adapter has the band's name already.
-        if edge.old_alias.is_none() {
-            edge.old_alias = world.adapter().alias().await.ok();
-        }
         let name = profile.identity.name.value.clone();
+        // After a recovery the adapter has the band's name already, and so it has after a band that was killed: no name is its own one.
+        if edge.old_alias.is_none() {
+            edge.old_alias = world.adapter().alias().await.ok().filter(|alias| *alias != name);
+        }
         world.adapter().set_alias(name).await.map_err(|error| refused("take the band's name", &error))?;
 
         let (asking, asked) = mpsc::channel(MAX_ASKS_QUEUED);
@@ -125,20 +133,33 @@ impl Serve {
 
     /// Serves until the band is stopped or the world breaks; leaves the band without a phone.
     pub(super) async fn run(mut self, edge: &mut Edge) -> Result<(), BluezError> {
-        let ended = match self.serve(edge).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.world.named(error).await),
+        let (mut stopped, silent) = (edge.stopped.clone(), self.world.until_silent());
+        let ended = tokio::select! {
+            biased;
+            () = stop_asked(&mut stopped) => Ok(()),
+            ended = self.serve_and_name(edge) => ended,
+            // Whatever waits for an answer would wait for ever.
+            () = silent => Err(self.world.why_cut().await),
         };
         let phone = self.phone.as_ref().map(|phone| phone.device);
         self.end_session(edge);
         if ended.is_ok() {
             self.advertisement = None;
+            // None of it is worth waiting for a world that does not answer.
             if let Some(device) = phone {
                 let _ = tokio::time::timeout(FAREWELL, disconnect(self.world.adapter().clone(), device)).await;
             }
-            let _ = self.world.adapter().set_alias(edge.old_alias.take().unwrap_or_default()).await;
+            let old_alias = edge.old_alias.take().unwrap_or_default();
+            let _ = tokio::time::timeout(FAREWELL, self.world.adapter().set_alias(old_alias)).await;
         }
         ended
+    }
+
+    async fn serve_and_name(&mut self, edge: &mut Edge) -> Result<(), BluezError> {
+        match self.serve(edge).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.world.named(error).await),
+        }
     }
 
     async fn serve(&mut self, edge: &mut Edge) -> Result<(), BluezError> {
@@ -147,7 +168,6 @@ impl Serve {
         loop {
             tokio::select! {
                 biased;
-                () = stop_asked(&mut edge.stopped) => return Ok(()),
                 error = self.world.gone() => return Err(error),
                 event = self.adapter_events.next() => self.handle_adapter(event).await?,
                 Some((device, here)) = self.presence.recv() => {
@@ -162,9 +182,11 @@ impl Serve {
                 }
                 Some((handle, number)) = self.closed.recv() => self.handle_closed(edge, handle, number),
                 Some(output) = edge.outputs.recv() => self.handle_output(edge, output),
-                Some((asked, answer)) = self.asked.recv() => match asked {
-                    Asked::Acquire(acquire) => self.handle_acquire(edge, &acquire, answer),
-                    Asked::Ask(ask) => self.handle_ask(edge, ask, answer),
+                asked = self.asked.recv() => match asked {
+                    Some((Asked::Acquire(acquire), answer)) => self.handle_acquire(edge, &acquire, answer),
+                    Some((Asked::Ask(ask), answer)) => self.handle_ask(edge, ask, answer),
+                    // The table is gone with its connection.
+                    None => return Err(self.world.why_cut().await),
                 },
                 Some(value) = self.writes.next() => {
                     if let Some(handle) = self.nfc_channel {
@@ -197,7 +219,7 @@ impl Serve {
             }
             Some(_) => {}
             // What ends with its connection.
-            None => return Err(self.world.gone().await),
+            None => return Err(self.world.why_cut().await),
         }
         Ok(())
     }
@@ -219,6 +241,30 @@ impl Serve {
 
     fn is_session(&self, device: [u8; 6]) -> bool {
         self.phone.as_ref().is_some_and(|phone| phone.device == device)
+    }
+
+    /// Whether the device that asks something is the band's phone.
+    fn admit_asking(&mut self, edge: &mut Edge, device: [u8; 6]) -> bool {
+        let was_free = self.phone.is_none();
+        let is_ours = self.admit(edge, device);
+        if was_free && is_ours {
+            self.look_after(device);
+        }
+        is_ours
+    }
+
+    /// What is asked and who is there come by connections of their own: what one asked that has left may come after that it has.
+    fn look_after(&self, device: [u8; 6]) {
+        let (adapter, present) = (self.world.adapter().clone(), self.present.clone());
+        tokio::spawn(async move {
+            let is_there = match adapter.device(Address(device)) {
+                Ok(device) => device.is_connected().await.unwrap_or(false),
+                Err(_) => false,
+            };
+            if !is_there {
+                let _ = present.send((device, false)).await;
+            }
+        });
     }
 
     /// Whether the device is the band's phone; the first that comes becomes it.
@@ -264,7 +310,7 @@ impl Serve {
     }
 
     fn handle_acquire(&mut self, edge: &mut Edge, acquire: &Acquire, answer: Answer) {
-        let is_ours = self.admit(edge, acquire.device);
+        let is_ours = self.admit_asking(edge, acquire.device);
         if acquire.direction == Direction::Writes && !(is_ours && self.writes.len() < MAX_WRITE_SOCKETS) {
             return answer.error(ReqError::NotPermitted);
         }
@@ -297,7 +343,7 @@ impl Serve {
 
     fn handle_ask(&mut self, edge: &mut Edge, ask: Ask, answer: Answer) {
         let Ask { device, mtu, handle, offset, what } = ask;
-        if !self.admit(edge, device) {
+        if !self.admit_asking(edge, device) {
             return answer.error(ReqError::NotPermitted);
         }
         self.learn_mtu(edge, mtu);

@@ -12,11 +12,12 @@ use std::collections::HashMap;
 use bluer::{Adapter, AdapterEvent, Address, Session};
 use dbus::arg::{PropMap, prop_cast};
 use dbus::message::MatchRule;
-use dbus::nonblock::stdintf::org_freedesktop_dbus::ObjectManager;
+use dbus::nonblock::stdintf::org_freedesktop_dbus::{ObjectManager, Properties};
 use dbus::nonblock::{MsgMatch, Proxy, SyncConnection};
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::stream::{BoxStream, StreamExt};
 use tokio::task::{JoinError, JoinHandle};
+use tokio::time::timeout;
 
 /// Objects by path, interfaces by name.
 pub type Objects = HashMap<dbus::Path<'static>, HashMap<String, PropMap>>;
@@ -25,8 +26,11 @@ pub(super) const BLUEZ: &str = "org.bluez";
 const ADAPTER: &str = "org.bluez.Adapter1";
 /// The bus itself answers at once or never.
 const BUS_PATIENCE: Duration = Duration::from_secs(10);
-/// An adapter that is pulled out is switched off first: so long after that it is gone, or somebody has switched it off.
-const PULLED_OUT_WITHIN: Duration = Duration::from_secs(1);
+/// `bluer` does not tell that its connection to the bus has ended, and nothing answers then: so often it is asked, and so long it has.
+const PULSE: Duration = Duration::from_secs(5);
+/// What takes an adapter or a connection away is known so long after; if not, somebody has switched the one off, and the other ended by
+/// itself. An adapter that is pulled out is switched off first.
+const GONE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why the band cannot be served, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +72,13 @@ pub enum BluezError {
     },
     /// This machine: no thread, no memory.
     Machine(String),
+}
+
+impl BluezError {
+    /// One of the connections to the bus ended, by itself.
+    pub(super) fn cut() -> Self {
+        Self::NoBus("a connection to it ended".into())
+    }
 }
 
 impl fmt::Display for BluezError {
@@ -198,6 +209,37 @@ impl World {
         self.adapter.is_powered().await.unwrap_or(false)
     }
 
+    /// Returns when `bluer` is not answered any more, because its connection or the bus has ended; a bluetoothd that answers nobody is
+    /// only slow.
+    pub fn until_silent(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (adapter, own) = (self.adapter.clone(), Arc::clone(&self.bus.connection));
+        async move {
+            let path = format!("/org/bluez/{}", adapter.name());
+            let proxy = Proxy::new(BLUEZ, path, BUS_PATIENCE, Arc::clone(&own));
+            loop {
+                tokio::time::sleep(PULSE).await;
+                let mut asked = core::pin::pin!(adapter.is_powered());
+                if let Ok(answer) = timeout(PULSE, &mut asked).await {
+                    if answer.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                // What is asked here comes after it; so does the answer.
+                let is_answered =
+                    matches!(timeout(BUS_PATIENCE, proxy.get::<bool>(ADAPTER, "Powered")).await, Ok(Ok(_)));
+                let is_alive = if is_answered {
+                    matches!(timeout(GONE_WITHIN, asked).await, Ok(Ok(_)))
+                } else {
+                    matches!(timeout(BUS_PATIENCE, has_bluetoothd(&own)).await, Ok(Ok(true)))
+                };
+                if !is_alive {
+                    return;
+                }
+            }
+        }
+    }
+
     /// Returns when the adapter, bluetoothd or the bus is gone, and which.
     pub async fn gone(&mut self) -> BluezError {
         self.bus.gone(&self.adapter).await
@@ -210,10 +252,17 @@ impl World {
 
     /// Why an adapter that has just gone off did: it was pulled out, or somebody switched it off.
     pub async fn why_off(&mut self) -> BluezError {
-        match tokio::time::timeout(PULLED_OUT_WITHIN, self.gone()).await {
-            Ok(gone) => gone,
-            Err(_) => BluezError::SwitchedOff { adapter: self.adapter.name().to_owned() },
-        }
+        let off = BluezError::SwitchedOff { adapter: self.adapter.name().to_owned() };
+        self.gone_soon().await.unwrap_or(off)
+    }
+
+    /// Why one of the connections to the bus ended: with the bus, or by itself.
+    pub async fn why_cut(&mut self) -> BluezError {
+        self.gone_soon().await.unwrap_or_else(BluezError::cut)
+    }
+
+    async fn gone_soon(&mut self) -> Option<BluezError> {
+        timeout(GONE_WITHIN, self.gone()).await.ok()
     }
 
     /// All that bluetoothd knows, in one question: asking object by object takes seconds.
