@@ -68,7 +68,7 @@ wait_for() {
 }
 
 start_band() {
-    "$BAND" --ble $adapter --key $key --log info >"$work/band.out" 2>"$work/band.log" &
+    "$BAND" --ble $adapter --key $key --log "${1:-info}" >"$work/band.out" 2>"$work/band.log" &
     band=$!
     wait_for 60 grep -q '^ready' "$work/band.out" && return
     say "the band does not come up:"
@@ -148,6 +148,19 @@ start_band
 for what in "$@"; do
     case $what in
         table) python table served_table.py ;;
+        crowded)
+            # Another program's service is where the band's first one would be.
+            stop_band
+            "$BLE_SUITE" echo $adapter --handle 20 >"$work/echo.out" 2>&1 &
+            echo=$!
+            wait_for 60 grep -q '^ready' "$work/echo.out" || { say "the echo server does not come up"; exit 3; }
+            start_band debug
+            part 'crowded table' 120 "$VENV/bin/python" $here/served_table.py $phone "$address" 0x1A
+            grep -q 'unlike the band: handles below 0x1A are given by bluetoothd' "$work/band.log"
+            verdict 'the band says which handles it has not got' $?
+            kill $echo
+            stop_band && start_band
+            ;;
         gatttool) python gatttool gatttool_client.py ;;
         bluetoothctl) python bluetoothctl bluetoothctl_client.py ;;
         bleak) python bleak bleak_client.py ;;

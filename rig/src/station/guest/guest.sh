@@ -103,7 +103,7 @@ printf '[General]\nDeviceID=false\nReverseServiceDiscovery=false\n[GATT]\nChanne
 for daemon in /usr/libexec/bluetooth/bluetoothd /usr/lib/bluetooth/bluetoothd /usr/sbin/bluetoothd; do
     [ ! -x "$daemon" ] || break
 done
-"$daemon" -n -E >"$RESULTS/bluetoothd.log" 2>&1 &
+"$daemon" -n >"$RESULTS/bluetoothd.log" 2>&1 &
 echo $! >/run/bandrig/bluetoothd.pid
 pcscd --foreground $PCSCD_FLAGS >"$RESULTS/pcscd.log" 2>&1 &
 has_adapters() {

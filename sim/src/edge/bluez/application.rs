@@ -36,6 +36,8 @@ const MANAGER: &str = "org.bluez.GattManager1";
 const SERVICE: &str = "org.bluez.GattService1";
 const CHARACTERISTIC: &str = "org.bluez.GattCharacteristic1";
 const DESCRIPTOR: &str = "org.bluez.GattDescriptor1";
+/// What bluetoothd says when it cannot make a table of the objects.
+const FAILED: &str = "org.bluez.Error.Failed";
 /// bluetoothd reads the whole table before it answers; under a busy emulator that takes seconds.
 const REGISTERED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -45,6 +47,8 @@ pub(super) struct Object {
     path: Path<'static>,
     parent: Path<'static>,
     uuid: Uuid,
+    /// The handle that bluetoothd is asked for.
+    wished: Option<Handle>,
     kind: Kind,
 }
 
@@ -54,6 +58,15 @@ enum Kind {
     Service,
     Characteristic { handle: Handle, flags: Vec<&'static str>, written_by_socket: bool, notifies: bool },
     Descriptor { handle: Handle },
+}
+
+/// A service of the table.
+pub(super) struct Service {
+    pub(super) uuid: Uuid,
+    pub(super) handle: Handle,
+    /// Whether bluetoothd is asked for this handle and for those in it.
+    pub(super) keeps_handles: bool,
+    pub(super) characteristics: Vec<Characteristic>,
 }
 
 /// A characteristic of the table.
@@ -70,20 +83,23 @@ pub(super) struct Characteristic {
 }
 
 /// The objects of a table, parents first.
-pub(super) fn objects(services: impl IntoIterator<Item = (Uuid, Vec<Characteristic>)>) -> Vec<Object> {
+pub(super) fn objects(services: impl IntoIterator<Item = Service>) -> Vec<Object> {
     let root = Path::from(ROOT);
     let mut objects = Vec::new();
-    for (number, (uuid, characteristics)) in services.into_iter().enumerate() {
+    for (number, Service { uuid, handle, keeps_handles, characteristics }) in services.into_iter().enumerate() {
+        let wished = |handle| keeps_handles.then_some(handle);
         let service = under(&root, "service", number);
-        objects.push(Object { path: service.clone(), parent: root.clone(), uuid, kind: Kind::Service });
+        let (path, parent) = (service.clone(), root.clone());
+        objects.push(Object { path, parent, uuid, wished: wished(handle), kind: Kind::Service });
         for (number, found) in characteristics.into_iter().enumerate() {
             let characteristic = under(&service, "char", number);
             let Characteristic { uuid, handle, flags, written_by_socket, notifies, descriptors } = found;
             let kind = Kind::Characteristic { handle, flags, written_by_socket, notifies };
-            objects.push(Object { path: characteristic.clone(), parent: service.clone(), uuid, kind });
+            let (path, parent) = (characteristic.clone(), service.clone());
+            objects.push(Object { path, parent, uuid, wished: wished(handle), kind });
             for (number, (uuid, handle)) in descriptors.into_iter().enumerate() {
-                let path = under(&characteristic, "desc", number);
-                objects.push(Object { path, parent: characteristic.clone(), uuid, kind: Kind::Descriptor { handle } });
+                let (path, parent) = (under(&characteristic, "desc", number), characteristic.clone());
+                objects.push(Object { path, parent, uuid, wished: wished(handle), kind: Kind::Descriptor { handle } });
             }
         }
     }
@@ -95,6 +111,12 @@ fn under(parent: &Path<'static>, kind: &str, number: usize) -> Path<'static> {
 }
 
 impl Object {
+    /// Its UUID and the handle it is asked for, 0 for any, if it is a service.
+    #[cfg(test)]
+    pub(super) fn asks_as_service(&self) -> Option<(Uuid, u16)> {
+        (self.kind == Kind::Service).then(|| (self.uuid, self.wished.map_or(0, |handle| handle.0)))
+    }
+
     fn interface(&self) -> &'static str {
         match self.kind {
             Kind::Service => SERVICE,
@@ -108,8 +130,8 @@ impl Object {
         let mut has = |name: &str, value: Box<dyn RefArg>| drop(properties.insert(name.to_owned(), Variant(value)));
         let owned = |flags: &[&str]| flags.iter().map(ToString::to_string).collect::<Vec<String>>();
         has("UUID", Box::new(bluer::Uuid::from_bytes(self.uuid.bytes()).to_string()));
-        // None is asked for: 5.66 gives them in the order in which it reads the objects.
-        has("Handle", Box::new(0_u16));
+        // Of a characteristic it is the value's. With 0 none is asked for, and it is the next one that is free.
+        has("Handle", Box::new(self.wished.map_or(0, |handle| handle.0)));
         match &self.kind {
             Kind::Service => has("Primary", Box::new(true)),
             Kind::Characteristic { flags, written_by_socket, notifies, .. } => {
@@ -249,15 +271,17 @@ pub(super) struct Application {
 }
 
 impl Application {
-    /// Registers them at an adapter; what bluetoothd asks comes out of `asked`, in the order in which it does.
+    /// Registers them at an adapter; what bluetoothd asks comes out of `asked`, in the order in which it does. `None` when it has no
+    /// room for them at the handles that it is asked for.
     pub(super) async fn register(
         adapter: &str,
         objects: Vec<Object>,
         asked: mpsc::Sender<(Asked, Answer)>,
-    ) -> Result<Self, BluezError> {
+    ) -> Result<Option<Self>, BluezError> {
         let no_bus = |error: dbus::Error| BluezError::NoBus(error.to_string());
         let (resource, connection) = dbus_tokio::connection::new_system_sync().map_err(no_bus)?;
         let application = Self { connection: tokio::spawn(async move { drop(resource.await) }) };
+        let asks_for_handles = objects.iter().any(|object| object.wished.is_some());
         let (served, own) = (Served { objects, asked }, Arc::downgrade(&connection));
         let call = move |call: Message, _: &SyncConnection| {
             if let Some(connection) = own.upgrade() {
@@ -266,13 +290,14 @@ impl Application {
             true
         };
         connection.start_receive(MatchRule::new_method_call(), Box::new(call));
-        let refused =
-            |error: dbus::Error| BluezError::Refused { what: "serve the attribute table", why: error.to_string() };
         let manager = Proxy::new(BLUEZ, format!("/org/bluez/{adapter}"), REGISTERED_WITHIN, connection);
         let registered: Result<(), _> =
             manager.method_call(MANAGER, "RegisterApplication", (Path::from(ROOT), PropMap::new())).await;
-        registered.map_err(refused)?;
-        Ok(application)
+        match registered {
+            Ok(()) => Ok(Some(application)),
+            Err(error) if asks_for_handles && error.name() == Some(FAILED) => Ok(None),
+            Err(error) => Err(BluezError::Refused { what: "serve the attribute table", why: error.to_string() }),
+        }
     }
 }
 
@@ -405,9 +430,13 @@ mod tests {
         };
         let mut channel = characteristic(0xFED0, 0x21, true, true);
         channel.descriptors.push((Uuid::sig(0x2901), Handle(0x22)));
+        let service = |uuid, handle, keeps_handles, characteristics| {
+            let (uuid, handle) = (Uuid::sig(uuid), Handle(handle));
+            Service { uuid, handle, keeps_handles, characteristics }
+        };
         objects([
-            (Uuid::sig(0x180A), Vec::from([characteristic(0x2A25, 0x11, false, false)])),
-            (Uuid::sig(0xFEE0), Vec::from([channel, characteristic(0x2A2B, 0x25, false, false)])),
+            service(0x180A, 0x0F, false, Vec::from([characteristic(0x2A25, 0x11, false, false)])),
+            service(0xFEE0, 0x1F, true, Vec::from([channel, characteristic(0x2A2B, 0x25, false, false)])),
         ])
     }
 
@@ -448,6 +477,12 @@ mod tests {
             let paths = told.iter().map(|(path, _)| path.inner::<&Path<'static>>().unwrap().to_string());
             assert_eq!(paths.collect::<Vec<_>>(), expected);
         }
+    }
+
+    #[test]
+    fn handles_are_asked_for_where_they_are_kept() {
+        let asked = |object: &Object| *prop_cast::<u16>(&object.properties(), "Handle").unwrap();
+        assert_eq!(table().iter().map(asked).collect::<Vec<_>>(), [0, 0, 0x1F, 0x21, 0x22, 0x25]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::socket::{Notifications, Values};
 use super::table::{self, Difference, req_error};
 use super::world::{BluezError, World, disconnect, refused};
 use super::{Edge, Notice, stop_asked};
+use crate::band::profile::BandProfile;
 use crate::band::{Input, Output, WriteMode};
 use crate::wire::gatt::{AttError, CharacteristicId, Handle, Profile, Property};
 
@@ -59,6 +60,10 @@ pub(super) struct Serve {
     writes: SelectAll<Values<UnixDatagram>>,
     notifications: BTreeMap<Handle, Notifications>,
     subscriptions: u64,
+    /// From here on the handles are the profile's.
+    kept_from: Option<Handle>,
+    /// Whether the manufacturer data is advertised.
+    manufacturer_data: bool,
     advertisement: Option<AdvertisementHandle>,
     /// On a connection of its own: with it beside the advertisement bluetoothd would read all of the table whenever the band begins to
     /// advertise.
@@ -99,7 +104,7 @@ impl Serve {
         world.adapter().set_alias(name).await.map_err(|error| refused("take the band's name", &error))?;
 
         let (asking, asked) = mpsc::channel(MAX_ASKS_QUEUED);
-        let application = Application::register(world.adapter().name(), table::served(&profile.gatt), asking).await?;
+        let (application, kept_from) = register(&world, &profile.gatt, &asking).await?;
         let (present, presence) = mpsc::channel(MAX_PRESENCE_QUEUED);
         let (close, closed) = mpsc::channel(MAX_PRESENCE_QUEUED);
         let address = world.address();
@@ -118,6 +123,8 @@ impl Serve {
             writes: SelectAll::new(),
             notifications: BTreeMap::new(),
             subscriptions: 0,
+            kept_from,
+            manufacturer_data: with_manufacturer_data(&world, &profile).await,
             advertisement: None,
             _application: application,
             world,
@@ -126,7 +133,7 @@ impl Serve {
             serve.watch(device);
         }
         serve.advertise(edge).await?;
-        let differences = serve.differences(edge);
+        let differences = serve.differences();
         (edge.notices)(Notice::Serving { adapter: serve.world.adapter().name().into(), address, differences });
         Ok((serve, address))
     }
@@ -391,20 +398,53 @@ impl Serve {
         if !wanted {
             self.advertisement = None;
         } else if self.advertisement.is_none() {
-            let (advertisement, _) =
-                edge.band.inspect(|band| table::advertisement(band.profile(), self.world.address()));
-            let handle = self.world.adapter().advertise(advertisement).await;
-            self.advertisement = Some(handle.map_err(|error| refused("advertise", &error))?);
+            let mut advertised = self.try_to_advertise(edge).await;
+            if advertised.is_err() && self.manufacturer_data {
+                self.manufacturer_data = false;
+                advertised = self.try_to_advertise(edge).await;
+            }
+            self.advertisement = Some(advertised.map_err(|error| refused("advertise", &error))?);
         }
         Ok(())
     }
 
-    fn differences(&self, edge: &Edge) -> Vec<Difference> {
-        let (_, left_out) = edge.band.inspect(|band| table::advertisement(band.profile(), self.world.address()));
-        let always = [Difference::OwnServices, Difference::Handles, Difference::WriteModes, Difference::Errors];
-        let mut differences = Vec::from(always);
-        differences.extend(left_out);
+    async fn try_to_advertise(&self, edge: &Edge) -> bluer::Result<AdvertisementHandle> {
+        let (address, with) = (self.world.address(), self.manufacturer_data);
+        let advertisement = edge.band.inspect(|band| table::advertisement(band.profile(), address, with));
+        self.world.adapter().advertise(advertisement).await
+    }
+
+    fn differences(&self) -> Vec<Difference> {
+        let handles = Difference::Handles { kept_from: self.kept_from };
+        let mut differences = Vec::from([Difference::OwnServices, handles, Difference::WriteModes, Difference::Errors]);
+        if !self.manufacturer_data {
+            differences.push(Difference::ManufacturerData);
+        }
         differences
+    }
+}
+
+/// Whether to advertise the manufacturer data at all. An adapter without extended advertising refuses what is too long; on another one
+/// it would be said, and not everybody would hear it.
+async fn with_manufacturer_data(world: &World, profile: &BandProfile) -> bool {
+    let capabilities = world.adapter().supported_advertising_capabilities().await.ok().flatten();
+    let most = capabilities.map_or(usize::MAX, |found| usize::from(found.max_advertisement_length));
+    most <= table::MAX_ADVERTISING_BYTES || table::is_heard_by_all(profile)
+}
+
+/// Registers the table with as many of the profile's handles as bluetoothd has room for; returns from which one on.
+async fn register(
+    world: &World,
+    profile: &Profile,
+    asking: &mpsc::Sender<(Asked, Answer)>,
+) -> Result<(Application, Option<Handle>), BluezError> {
+    let mut wishes = table::wishes(profile);
+    loop {
+        let kept_from = wishes.next().flatten();
+        let objects = table::served(profile, kept_from);
+        if let Some(application) = Application::register(world.adapter().name(), objects, asking.clone()).await? {
+            return Ok((application, kept_from));
+        }
     }
 }
 
