@@ -10,29 +10,48 @@ mkdir -p "$logs"
 
 heading() { printf '\n=== %s\n' "$*"; }
 
-# step NAME COMMAND…: passes when the command does and no line of its log says ERROR.
-step() {
-    local name=$1 log status errors start=$SECONDS
+# attempt NAME COMMAND…: runs it; `why` is then what is wrong, empty when the command passed and no line of its log says ERROR.
+attempt() {
+    local name=$1 status errors start=$SECONDS
     shift
     log=$logs/$(printf '%s' "$name" | tr -c 'A-Za-z0-9' '-').log
     heading "$name: $*"
     "$@" </dev/null 2>&1 | tee "$log"
     status=${PIPESTATUS[0]}
     errors=$(grep -cw ERROR "$log")
+    why=
     if [ "$status" -ne 0 ]; then
-        failed=$((failed + 1))
-        problems+=("FAILED  $name: exit code $status, log in $log")
+        why="exit code $status, log in $log"
     elif [ "$errors" -ne 0 ]; then
-        failed=$((failed + 1))
-        problems+=("FAILED  $name: log lines that say ERROR: $errors, see $log")
+        why="log lines that say ERROR: $errors, see $log"
     else
         passed=$((passed + 1))
         printf -- '--- %s: passed in %d s\n' "$name" "$((SECONDS - start))"
-        return 0
     fi
-    printf -- '--- %s\n' "${problems[-1]}"
+}
+
+# step NAME COMMAND…: passes or fails.
+step() {
+    attempt "$@"
+    [ -n "$why" ] || return 0
+    fail "$1" "$why"
     failures+=("$log")
     return 1
+}
+
+# possible NAME COMMAND…: what a machine may forbid. It is skipped where it does not work, but never in CI: there it fails.
+possible() {
+    attempt "$@"
+    [ -n "$why" ] || return 0
+    impossible "$1" "$why"
+    [ -z "${CI-}" ] || failures+=("$log")
+    return 1
+}
+
+fail() {
+    failed=$((failed + 1))
+    problems+=("FAILED  $1: $2")
+    printf -- '--- %s\n' "${problems[-1]}"
 }
 
 # skip NAME REASON…: what could not be tried is counted, never green.
@@ -52,9 +71,7 @@ impossible() {
     fi
     local name=$1
     shift
-    failed=$((failed + 1))
-    problems+=("FAILED  $name: $*")
-    printf '\n--- %s\n' "${problems[-1]}"
+    fail "$name" "$*"
 }
 
 as_root() {
