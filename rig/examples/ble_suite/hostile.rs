@@ -1,15 +1,21 @@
 //! What no phone should do, over real BlueZ: the band stays alive, says what its profile says, and the next good phone is served.
 
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use band_sim::band::profile::BandProfile;
+use band_sim::band::{Band, Input, Output, WriteMode};
+use band_sim::edge::clock::Clock;
+use band_sim::edge::drive::Handle;
 use band_sim::rng::Rng;
-use band_sim::wire::gatt::{AttError, Characteristic, CharacteristicId, Gate, Property};
+use band_sim::wire::frame::auth::AuthKey;
+use band_sim::wire::gatt::{AttError, Characteristic, CharacteristicId, Profile, Property};
 use bandrig::link::ble::{Ble, BleError, HangUp};
 use bandrig::phone::io::{LinkCommand, LinkEvent, UserAction};
 use bandrig::station::fixtures::Fixtures;
 
 use crate::bench::{Bench, PROFILE};
-use crate::raw::{OPEN_CHANNEL, PATIENCE, Raw};
+use crate::raw::{ASK_RANDOM, AUTHENTICATED, OPEN_CHANNEL, PATIENCE, Raw, answer_to};
 use crate::{Checks, Cli};
 
 /// Empty, the shortest, around one fragment, around one packet, the longest.
@@ -98,16 +104,16 @@ impl Phase<'_> {
 
 /// All lengths to all that can be written, with a response and without, before and after authentication.
 fn lengths(cli: &Cli, raw: &mut Raw, checks: &mut Checks) -> Result<(), BleError> {
-    let fixtures = Fixtures::load(&cli.fixtures).expect("the fixtures");
-    let gatt = &fixtures.profiles[PROFILE].gatt;
+    let twin = Twin::new(cli);
+    let gatt = twin.gatt();
     let is_writable = |found: &Characteristic| found.has(Property::Write) || found.has(Property::WriteWithoutResponse);
     let mut wrong = Vec::new();
     let mut writes = 0;
     for authenticated in [false, true] {
         for (service, found) in gatt.characteristics().filter(|(_, found)| is_writable(found)) {
             if !raw.connected {
-                raw.connect()?;
-                if authenticated && !raw.authenticate(&cli.key()) {
+                twin.connect(raw.connect()?.1);
+                if authenticated && !(raw.authenticate(&cli.key()) && twin.authenticate(&cli.key())) {
                     wrong.push(("authentication".to_owned(), 0, None));
                 }
             }
@@ -115,13 +121,19 @@ fn lengths(cli: &Cli, raw: &mut Raw, checks: &mut Checks) -> Result<(), BleError
             // Turn about, each would open a socket and close it again.
             for length in LENGTHS {
                 raw.command(id, &vec![NO_COMMAND; length]);
+                let _ = twin.write(found, vec![NO_COMMAND; length]);
                 writes += 1;
             }
             for length in LENGTHS {
                 let result = raw.write(id, vec![NO_COMMAND; length]);
+                let expected = told_by_bluez(found, length, twin.write(found, vec![NO_COMMAND; length]));
                 writes += 1;
-                if !ends_as_the_profile_says(found, authenticated, length, &result) {
-                    wrong.push((format!("{id}, authenticated: {authenticated}"), length, result));
+                if result != Some(expected) {
+                    wrong.push((
+                        format!("{id}, authenticated: {authenticated}, {expected:?} expected"),
+                        length,
+                        result,
+                    ));
                 }
             }
             let alive = raw.read(CharacteristicId::BATTERY);
@@ -135,31 +147,71 @@ fn lengths(cli: &Cli, raw: &mut Raw, checks: &mut Checks) -> Result<(), BleError
     Ok(())
 }
 
-/// Whether a write with a response may end so; `None` when the link ended.
-fn ends_as_the_profile_says(
-    found: &Characteristic,
-    authenticated: bool,
-    length: usize,
-    result: &Option<Result<(), AttError>>,
-) -> bool {
-    // What takes commands alone is written through bluetoothd's socket, and bluetoothd answers for it; 5.66 counts the handle
-    // to the value's length.
-    if !found.has(Property::Write) {
-        let is_too_long = length + HANDLE_BYTES > MAX_VALUE_BYTES;
-        return matches!(result, Some(Ok(()))) || (is_too_long && matches!(result, Some(Err(AttError::InvalidLength))));
+/// How a write with a response that the band ends so ends for a phone.
+fn told_by_bluez(found: &Characteristic, length: usize, by_the_band: Result<(), AttError>) -> Result<(), AttError> {
+    // bluetoothd 5.66 counts the handle to the value's length, and asks nobody.
+    if length + HANDLE_BYTES > MAX_VALUE_BYTES {
+        return Err(AttError::InvalidLength);
     }
-    let is_shut = match found.write.value {
-        Gate::Open => false,
-        Gate::AfterAuthentication => !authenticated,
-        Gate::Never => true,
-    };
-    match result {
-        Some(Ok(())) => !is_shut,
-        Some(Err(AttError::WriteNotPermitted)) => is_shut,
-        // A value is understood before it is weighed: of a wrong length, or, as BlueZ tells it, not allowed.
-        Some(Err(AttError::InvalidLength)) => true,
-        Some(Err(AttError::Other(0x80))) => !is_shut,
-        _ => false,
+    // What takes commands alone is written through its socket, and it answers for it.
+    if !found.has(Property::Write) {
+        return Ok(());
+    }
+    by_the_band.map_err(|error| match error {
+        AttError::WriteNotPermitted | AttError::InvalidLength => error,
+        // It has no name for any other.
+        _ => AttError::Other(0x80),
+    })
+}
+
+/// The same band without a radio: it is told what the one on the air is told, and says how each write ends.
+struct Twin {
+    band: Handle,
+    profile: Arc<BandProfile>,
+    said: mpsc::Receiver<Vec<u8>>,
+}
+
+impl Twin {
+    fn new(cli: &Cli) -> Self {
+        let fixtures = Fixtures::load(&cli.fixtures).expect("the fixtures");
+        let profile = Arc::clone(&fixtures.profiles[PROFILE]);
+        let clock = Clock::start();
+        let mut band = Band::new(Arc::clone(&profile), Rng::new(1), clock.epoch_unix_us());
+        band.set_key(&cli.key());
+        let band = Handle::new(band, clock);
+        let (says, said) = mpsc::channel();
+        band.on_output(move |output| {
+            if let Output::Notify { value, .. } = output {
+                let _ = says.send(value.clone());
+            }
+        });
+        Self { band, profile, said }
+    }
+
+    fn gatt(&self) -> &Profile {
+        &self.profile.gatt
+    }
+
+    /// A new link.
+    fn connect(&self, mtu: u16) {
+        self.band.input(Input::Disconnected);
+        self.band.input(Input::Connected { mtu });
+    }
+
+    fn write(&self, found: &Characteristic, value: Vec<u8>) -> Result<(), AttError> {
+        // As the band on BlueZ takes it.
+        let mode = if found.has(Property::Write) { WriteMode::Request } else { WriteMode::Command };
+        self.band.write(found.handle, value, mode)
+    }
+
+    fn authenticate(&self, key: &AuthKey) -> bool {
+        let Some(handle) = self.gatt().value_handle(&CharacteristicId::AUTH) else { return false };
+        let write = |value: &[u8]| self.band.write(handle, value.to_vec(), WriteMode::Command).is_ok();
+        if self.band.subscribe(handle, true).is_err() || !write(ASK_RANDOM) {
+            return false;
+        }
+        let Some(answer) = self.said.try_iter().last().and_then(|reply| answer_to(&reply, key)) else { return false };
+        write(&answer) && self.said.try_iter().last().as_deref() == Some(AUTHENTICATED)
     }
 }
 

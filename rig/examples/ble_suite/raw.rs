@@ -16,6 +16,19 @@ pub const PATIENCE: Duration = Duration::from_secs(40);
 /// Opens the NFC channel; answered with a status whether it is open already or not.
 pub const OPEN_CHANNEL: &[u8] = &[0x01];
 
+/// Begins authentication.
+pub const ASK_RANDOM: &[u8] = &[0x02, 0x00];
+/// The band knows the key too.
+pub const AUTHENTICATED: &[u8] = &[0x10, 0x03, 0x01];
+
+/// What answers the band's random number.
+pub fn answer_to(reply: &[u8], key: &AuthKey) -> Option<Vec<u8>> {
+    let random = reply.strip_prefix(&[0x10, 0x02, 0x01]).filter(|random| random.len() == 16)?;
+    let mut block = aes::Block::clone_from_slice(random);
+    Aes128::new(&key.0.into()).encrypt_block(&mut block);
+    Some([&[0x03, 0x00], block.as_slice()].concat())
+}
+
 pub struct Raw {
     pub ble: Ble,
     pub connected: bool,
@@ -99,15 +112,11 @@ impl Raw {
         if !self.subscribe(CharacteristicId::AUTH) {
             return false;
         }
-        self.command(CharacteristicId::AUTH, &[0x02, 0x00]);
-        let Some(reply) = self.notified(CharacteristicId::AUTH, PATIENCE) else { return false };
-        let Some(random) = reply.strip_prefix(&[0x10, 0x02, 0x01]).filter(|random| random.len() == 16) else {
-            return false;
-        };
-        let mut block = aes::Block::clone_from_slice(random);
-        Aes128::new(&key.0.into()).encrypt_block(&mut block);
-        self.command(CharacteristicId::AUTH, &[&[0x03, 0x00], block.as_slice()].concat());
-        self.notified(CharacteristicId::AUTH, PATIENCE).as_deref() == Some(&[0x10, 0x03, 0x01])
+        self.command(CharacteristicId::AUTH, ASK_RANDOM);
+        let reply = self.notified(CharacteristicId::AUTH, PATIENCE);
+        let Some(answer) = reply.and_then(|reply| answer_to(&reply, key)) else { return false };
+        self.command(CharacteristicId::AUTH, &answer);
+        self.notified(CharacteristicId::AUTH, PATIENCE).as_deref() == Some(AUTHENTICATED)
     }
 
     /// One command that fits a fragment, on an open channel; the first fragment of the answer.
