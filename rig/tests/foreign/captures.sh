@@ -36,4 +36,26 @@ finds taps.pcapng 'the field' 'iso14443.event == 0xfc' 1
 finds taps.pcapng 'commands' 'iso14443.event == 0xfe' 5
 finds taps.pcapng 'SELECT of the PPSE' 'iso14443.inf == 00:a4:04:00:0e:32:50:41:59:2e:53:59:53:2e:44:44:46:30:31:00' 1
 finds taps.pcapng 'answers' 'iso14443.event == 0xff' 5
+# Core 5.4 vol 4 part E 7.7.65: LE Connection Complete, and its enhanced form; at either end of the one connection.
+finds hci.btsnoop 'one connection, seen at both ends' 'bthci_evt.le_meta_subevent in {0x01, 0x0a}' 2 2
+# times FILE FILTER: when each of these was.
+times() { tshark -r "$out/$1" -Y "$2" -T fields -e frame.time_epoch 2>/dev/null; }
+connected=$(times hci.btsnoop 'bthci_evt.le_meta_subevent in {0x01, 0x0a}' | tail -n 1)
+disconnected=$(times hci.btsnoop 'bthci_evt.code == 0x05' | head -n 1)
+taps=$(times taps.pcapng 'iso14443.event in {0xfe, 0xff}')
+if [ -n "$taps" ] && printf '%s\n' "$connected" $taps "$disconnected" | sort -c -n; then
+    printf 'ok    the tap is between connecting and disconnecting\n'
+else
+    printf 'WRONG the tap is not between connecting (%s) and disconnecting (%s)\n' "$connected" "$disconnected"
+    failures=$((failures + 1))
+fi
+# pcscd has nothing to say when all goes well.
+for log in bluetoothd pcscd btvirt band; do
+    if [ -e "$out/station/$log.log" ]; then
+        printf 'ok    the log of %s is there\n' "$log"
+    else
+        printf 'WRONG there is no log of %s\n' "$log"
+        failures=$((failures + 1))
+    fi
+done
 [ "$failures" -eq 0 ]
