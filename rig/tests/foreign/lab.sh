@@ -60,6 +60,17 @@ run lab 0 scenarios/lab --station "$station"
 says lab ' 0 failed, 0 skipped'
 [ "$(look)" = "$before" ] && ok "in the band as before: $before" || wrong "in the band: $(look), and before: $before"
 
+# A person is asked for each tap; where nobody is, that is said.
+sed 's/^hands: .*/hands: operator/' "$station" >"$work/by-hand.yaml"
+taps='scenarios/lab/the-directory-is-read-in-the-field.yaml scenarios/lab/a-bank-that-does-not-know-the-card.yaml'
+/usr/bin/python3 rig/tests/foreign/asked_person.py "$BANDRIG" run --color never $taps --station "$work/by-hand.yaml" >"$work/asked" 2>&1 ||
+    wrong "with a person at the terminal: exit code $?"
+says asked '3 passed, 0 failed, 0 skipped'
+says asked 'please hold the band to the reader `Virtual PCD 00 00`, then press return: '
+says asked 'asked 3 times'
+run alone 3 $taps --station "$work/by-hand.yaml" </dev/null
+says alone 'somebody must hold the band to the reader `Virtual PCD 00 00`, and nobody is at this terminal'
+
 # What could change somebody's own band is not tried.
 run spared 4 scenarios/reset scenarios/hostile scenarios/account scenarios/wallet --station "$station"
 for capability in cloud swap_account hostile new_band; do
