@@ -50,6 +50,9 @@ def answer(notifications):
     """The response APDU of the fragments so far, or None while the last one is missing."""
     if not notifications or notifications[-1][0] != 0x83:
         return None
+    # Whatever MTU was agreed.
+    if any(len(part) > 20 for part in notifications):
+        raise ValueError(f"a fragment is too long: {[len(part) for part in notifications]}")
     data = b"".join(part[1:] for part in notifications)
     apdu, length = data[:-2], int.from_bytes(data[-2:], "little")
     if length != len(apdu) or any(part[0] != 0x84 for part in notifications[:-1]):

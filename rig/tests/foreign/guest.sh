@@ -145,6 +145,8 @@ if [ $# -eq 0 ]; then
 fi
 alias=$(property Alias)
 start_band
+grep -q "^band: Mi Smart Band 4, $address, serial " "$work/band.out" && grep -q '^key: ' "$work/band.out" && ! grep -qi $key "$work/band.out"
+verdict 'the band says its name, its address, its serial number, and of its key no digit' $?
 for what in "$@"; do
     case $what in
         table) python table served_table.py ;;

@@ -94,6 +94,16 @@ def values(checks, session, handles, known):
             checks.check(f"{where} can be read", isinstance(got, bytes), got)
 
 
+def descriptors(checks, session, known, first):
+    """Every descriptor of which the profile has a value, where its handle is kept."""
+    for (service, uuid), found in sorted(known.items()):
+        for each in found.get("descriptors", []):
+            if "value" in each and each["handle"] >= first:
+                got = value_of(session, each["handle"])
+                where = f"{service[4:8]}/{uuid[4:8]}/{each['uuid']}"
+                checks.check(f"{where} has the profile's value", got == bytes.fromhex(each["value"]["value"]), got)
+
+
 async def hears_manufacturer_data(adapter, address):
     heard = asyncio.get_running_loop().create_future()
 
@@ -152,6 +162,7 @@ def main(adapter="hci0", address="00:AA:01:01:00:01", first=FIRST):
     session = tool.session()
     if checks.check("connected", session.connected):
         values(checks, session, handles, known)
+        descriptors(checks, session, known, first)
         if request(session, handles[full("FEE1"), band.AUTH], b"\x02\x00"):
             differs.add(WRITES)
         auth = handles[full("FEE1"), band.AUTH]
