@@ -92,11 +92,10 @@ pub(super) fn served(profile: &Profile, kept_from: Option<Handle>) -> Vec<Object
     let nfc_channel = profile.value_handle(&CharacteristicId::NFC_CHANNEL);
     let keeps = |service: &&Service| kept_from.is_some_and(|first| service.handle >= first && can_keep(service));
     let (kept, others) = profile.services.iter().filter(|each| served_service(each)).partition::<Vec<_>, _>(keeps);
-    let number = kept.len();
-    application::objects(kept.into_iter().chain(others).enumerate().map(|(place, service)| application::Service {
+    application::objects(kept.into_iter().chain(others).map(|service| application::Service {
         uuid: service.uuid,
         handle: service.handle,
-        keeps_handles: place < number,
+        keeps_handles: keeps(&service),
         characteristics: service.characteristics.iter().map(|found| characteristic(found, nfc_channel)).collect(),
     }))
 }
@@ -207,12 +206,11 @@ mod tests {
             handles.iter().map(service).collect::<Vec<_>>()
         };
         let cases = [
-            (Some(0x14), [0x14, 0x1A, 0x21, 0x24, 0x2A, 0x5E, 0x73, 0x08, 0x09], 7),
-            (Some(0x5E), [0x5E, 0x73, 0x08, 0x09, 0x14, 0x1A, 0x21, 0x24, 0x2A], 2),
-            (None, [0x08, 0x09, 0x14, 0x1A, 0x21, 0x24, 0x2A, 0x5E, 0x73], 0),
+            (Some(0x14), [0x14, 0x1A, 0x21, 0x24, 0x2A, 0x5E, 0x73, 0x09], 7),
+            (Some(0x5E), [0x5E, 0x73, 0x09, 0x14, 0x1A, 0x21, 0x24, 0x2A], 2),
+            (None, [0x09, 0x14, 0x1A, 0x21, 0x24, 0x2A, 0x5E, 0x73], 0),
         ];
         for (kept_from, order, kept) in cases {
-            let order: Vec<u16> = order.into_iter().filter(|handle| *handle != 0x08).collect();
             let handles = order.iter().enumerate().map(|(place, handle)| if place < kept { *handle } else { 0 });
             let expected = names(&order).into_iter().zip(handles).collect::<Vec<_>>();
             assert_eq!(asked(&gatt, kept_from), expected, "{kept_from:?}");
