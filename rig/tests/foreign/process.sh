@@ -29,7 +29,7 @@ for signal in INT KILL; do
     rm -rf "$work/out"
     run 'echo up; exec sleep 600' &
     shell=$!
-    check "it comes up before SIG$signal" wait_for 120 is_up
+    check "it comes up before SIG$signal" wait_for 60 is_up
     # The program itself, not the shell that waits for it.
     kill -$signal "$(pgrep -P $shell)"
     wait $shell

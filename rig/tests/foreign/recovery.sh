@@ -110,15 +110,15 @@ trouble() {
     say "ok      the band has come back by itself"
 }
 
-# cut N: the N-th last connection of the band to the bus, and nothing else.
-cut() { /usr/bin/python3 $here/cut.py "$band" "$1"; }
+# end_connection N: the N-th last one of the band to the bus, and nothing else.
+end_connection() { /usr/bin/python3 $here/cut.py "$band" "$1"; }
 nothing() { :; }
 # Each connection that a band just started serves with, by itself: what it hears of the world by, what it asks by, and the table's.
 cuts() {
     local each
     for each in 3 2 1; do
         stop_band && start_band || { say 'FAILED  the band does not end'; return 1; }
-        trouble "cut $each" nothing 'the system bus cannot be reached' || return 1
+        trouble "end_connection $each" nothing 'the system bus cannot be reached' || return 1
     done
 }
 
