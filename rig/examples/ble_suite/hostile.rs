@@ -318,11 +318,7 @@ fn second_phone(cli: &Cli, raw: &mut Raw, (adapter, other): (&str, &str), checks
     // The band's first link and the second phone's first link both have the first number; so this takes it.
     let mut first = Raw::new(Ble::open(Cli::config_for(other, adapter, HangUp::default()))?);
     first.connect()?;
-    let mut config = cli.config(adapter, HangUp::default());
-    config.deadlines.scan = Duration::from_secs(4);
-    let mut second = Raw::new(Ble::open(config)?);
-    second.ble.send(LinkCommand::Connect);
-    let event = second.event(Duration::from_secs(30), |_| true);
+    let event = looked_for(cli, adapter)?;
     checks.check("a connected band is not found", event == Some(LinkEvent::ConnectFailed), &event);
 
     // H:0003 `06 01 00 01`: advertise while connected.
@@ -330,8 +326,7 @@ fn second_phone(cli: &Cli, raw: &mut Raw, (adapter, other): (&str, &str), checks
     raw.command(CharacteristicId::CONFIG, &[0x06, 0x01, 0x00, 0x01]);
     let set = raw.notified(CharacteristicId::CONFIG, Duration::from_secs(20));
     checks.check("it may advertise while connected", set.as_deref() == Some(&[0x10, 0x06, 0x01, 0x00, 0x01]), &set);
-    drop(second);
-    // Now it may look for the band for as long as phones do.
+    // Now it may be looked for as long as phones do.
     let mut second = Raw::new(Ble::open(cli.config(adapter, HangUp::default()))?);
     let over = |event: &LinkEvent| matches!(event, LinkEvent::Disconnected | LinkEvent::ConnectFailed);
     // A scan may miss what is advertised once; a phone that was let in and sent away may hear of either.
@@ -352,11 +347,23 @@ fn second_phone(cli: &Cli, raw: &mut Raw, (adapter, other): (&str, &str), checks
     answers.push(raw.exchange(SELECT_NOTHING));
     let undisturbed = answers.iter().all(|answer| matches!(answer.as_deref(), Some([0x83, .., 2, 0])));
     checks.check("the first phone still has its session", undisturbed, &answers);
+    drop(second);
     raw.command(CharacteristicId::CONFIG, &[0x06, 0x01, 0x00, 0x00]);
     let _ = raw.notified(CharacteristicId::CONFIG, Duration::from_secs(20));
+    let event = looked_for(cli, adapter)?;
+    checks.check("nor is it when it may not be any more", event == Some(LinkEvent::ConnectFailed), &event);
 
     raw.disconnect();
-    inherits_nothing(cli, &mut second, checks)
+    inherits_nothing(cli, &mut Raw::new(Ble::open(cli.config(adapter, HangUp::default()))?), checks)
+}
+
+/// What comes of looking for the band for a few seconds.
+fn looked_for(cli: &Cli, adapter: &str) -> Result<Option<LinkEvent>, BleError> {
+    let mut config = cli.config(adapter, HangUp::default());
+    (config.deadlines.scan, config.deadlines.connect) = (Duration::from_secs(4), Duration::from_secs(4));
+    let mut phone = Raw::new(Ble::open(config)?);
+    phone.ble.send(LinkCommand::Connect);
+    Ok(phone.event(Duration::from_secs(30), |_| true))
 }
 
 /// The phone after one that had authenticated and opened the channel.
