@@ -6,6 +6,7 @@
 #
 # Parts, all of the first ones when none is named:
 #   table gatttool bluetoothctl bleak find phone
+#   another      a second band on the same adapter
 #   crowded      the table once more, where another program's service is in the place of the band's first one
 #   figures      a few round trips beside those of an echo server, and whose time it is while a card is added; told, not judged
 #   killed       a band that could not say good-bye
@@ -140,7 +141,7 @@ python() { part "$1" 120 "$VENV/bin/python" "$here/$2" $phone "$address"; }
 . $here/recovery.sh
 
 if [ $# -eq 0 ]; then
-    set -- table crowded gatttool bluetoothctl bleak find phone figures killed cuts restart still
+    set -- table another crowded gatttool bluetoothctl bleak find phone figures killed cuts restart still
     if has_own_bus; then set -- "$@" recovery; fi
 fi
 alias=$(property Alias)
@@ -150,6 +151,13 @@ verdict 'the band says its name, its address, its serial number, and of its key 
 for what in "$@"; do
     case $what in
         table) python table served_table.py ;;
+        another)
+            say "--- another band"
+            timeout 60 "$BAND" --ble $adapter --key $key >"$work/another.out" 2>&1
+            [ $? -eq 3 ] && grep -q "^band: another band serves on adapter $adapter: " "$work/another.out"
+            verdict 'a second band on the same adapter is refused by name' $?
+            python 'table beside it' served_table.py
+            ;;
         crowded)
             # Another program's service is where the band's first one would be.
             stop_band

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! world        D-Bus, bluetoothd, the adapter: there, set up, gone
+//! claim        the adapter is this band's and no other one's
 //! table        the profile as BlueZ wants it, and what is different there
 //! application  the table as objects on the bus, and what bluetoothd asks of them
 //! serve        one loop over all that happens, from the first connection to the end of the world
@@ -33,6 +34,7 @@ use super::drive::Handle;
 use crate::band::Output;
 
 mod application;
+mod claim;
 mod serve;
 pub mod socket;
 mod table;
@@ -163,6 +165,7 @@ impl Drop for Peripheral {
 struct Edge {
     band: Handle,
     config: Config,
+    claim: Option<claim::Claim>,
     /// The adapter's name before it had the band's.
     old_alias: Option<String>,
     notices: Box<dyn FnMut(Notice) + Send>,
@@ -193,7 +196,7 @@ impl Edge {
             let now = Wish::of(band);
             wishes.send_if_modified(|wish| core::mem::replace(wish, now) != now);
         });
-        Self { band: band.clone(), config, old_alias: None, notices, stopped, outputs, wish, lost }
+        Self { band: band.clone(), config, claim: None, old_alias: None, notices, stopped, outputs, wish, lost }
     }
 
     fn run(mut self, started: &mpsc::SyncSender<Result<[u8; 6], BluezError>>) {

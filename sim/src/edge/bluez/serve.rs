@@ -14,6 +14,7 @@ use tokio::net::UnixDatagram;
 use tokio::sync::{mpsc, oneshot};
 
 use super::application::{Acquire, Answer, Application, Ask, Asked, Direction, What};
+use super::claim::Claim;
 use super::socket::{Notifications, Values};
 use super::table::{self, Difference, req_error};
 use super::world::{BluezError, World, disconnect, refused};
@@ -85,6 +86,7 @@ impl Serve {
             Some(BluezError::SwitchedOff { .. }) => World::open_switched_on(&edge.config.adapter).await?,
             _ => World::open(&edge.config.adapter).await?,
         };
+        Claim::keep(&mut edge.claim, &world).await?;
         let silent = world.until_silent();
         tokio::select! {
             begun = Self::begin_in(world, edge) => begun,

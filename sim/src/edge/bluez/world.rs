@@ -63,6 +63,11 @@ pub enum BluezError {
         /// What BlueZ says about it.
         why: String,
     },
+    /// Another band serves on the adapter.
+    Taken {
+        /// Its name.
+        adapter: String,
+    },
     /// BlueZ refused something.
     Refused {
         /// What was asked of it.
@@ -108,6 +113,12 @@ impl fmt::Display for BluezError {
                 write!(
                     f,
                     "adapter {adapter} is off ({why}): `rfkill unblock bluetooth` and `bluetoothctl power on` may help"
+                )
+            }
+            Self::Taken { adapter } => {
+                write!(
+                    f,
+                    "another band serves on adapter {adapter}: stop that one, or give this one an adapter of its own"
                 )
             }
             Self::Refused { what, why } => write!(f, "BlueZ refused to {what}: {why}"),
