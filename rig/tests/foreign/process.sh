@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A virtual station is gone, with each process of its own, when who started it is: after the task, after Ctrl-C, after a crash.
+# A virtual station is gone, with each process of its own, when who started it is: after the task, after Ctrl-C, after a crash. Two at the
+# same time keep what they say apart.
 #
 #   process.sh BANDRIG uml|qemu
 set -u
@@ -30,6 +31,8 @@ for signal in INT KILL; do
     run 'echo up; exec sleep 600' &
     shell=$!
     check "it comes up before SIG$signal" wait_for 60 is_up
+    "$bandrig" station exec "virtual:$kind" --out "$work/out" -- true >"$work/other" 2>&1
+    check 'another one does not write to its folder' grep -q "another bandrig writes to $work/out now" "$work/other"
     # The program itself, not the shell that waits for it.
     kill -$signal "$(pgrep -P $shell)"
     wait $shell
@@ -37,4 +40,9 @@ for signal in INT KILL; do
     [ $signal != INT ] || check 'Ctrl-C is told as 130' ends_with 130
     check "nothing is left of the machine after SIG$signal" wait_for 20 none
 done
+beside() { "$bandrig" station exec "virtual:$kind" --no-band -- echo "$1" 2>/dev/null; }
+beside one >"$work/one" &
+beside two >"$work/two"
+wait
+check 'two at the same time each say what they were told to' diff <(printf 'one\ntwo\n') <(cat "$work/one" "$work/two")
 [ "$failures" = 0 ]

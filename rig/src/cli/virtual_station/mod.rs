@@ -25,7 +25,7 @@ use crate::report::reporter::{Reporter, Settings};
 use crate::scenario::run::Keep;
 use crate::scenario::suite;
 use crate::station::Embedded;
-use crate::station::guest::{self, Accelerator, Boot, Machine, Place, Task, capture};
+use crate::station::guest::{self, Accelerator, Boot, Held, Machine, Place, Task, capture};
 
 /// The station's file, in the fixtures folder.
 const FILE: &str = "stations/virtual.yaml";
@@ -70,7 +70,11 @@ pub(super) fn run(run: &Run, way: Way, loaded: &Loaded, settings: Settings) -> u
     let cases = loaded.cases.as_slice();
     let began = Instant::now();
     let indices: Vec<u32> = (0..u32::try_from(cases.len()).unwrap_or(u32::MAX)).collect();
-    let share = run.out.as_ref().map_or_else(|| guest::cache().join("last"), |out| out.join("station"));
+    let held = match hold(run.out.as_ref().map(|out| out.join("station")).as_deref()) {
+        Ok(held) => held,
+        Err(exit) => return exit,
+    };
+    let share = held.folder().to_owned();
     // Inside, the station is a file.
     let inside = loaded.fixtures_root.join(FILE);
     if !inside.is_file() {
@@ -110,6 +114,21 @@ pub(super) fn run(run: &Run, way: Way, loaded: &Loaded, settings: Settings) -> u
         }
         (Ok(()), Ok(exit)) => exit.code(),
     }
+}
+
+/// The folder for what comes out of the station; the exit code when there is none.
+fn hold(wanted: Option<&Path>) -> Result<Held, u8> {
+    let held = match wanted {
+        None => Held::spare(&guest::cache()),
+        Some(wanted) => Held::take(wanted).and_then(|held| {
+            let busy = || format!("another bandrig writes to {} now; give this one another `--out`", wanted.display());
+            held.ok_or_else(busy)
+        }),
+    };
+    held.map_err(|words| {
+        super::complain(&words);
+        EXIT_STATION
+    })
 }
 
 /// How many machines share the cases. One capture is of one machine, and after the first case that does not pass no other one is to
@@ -318,7 +337,11 @@ pub(super) fn station(station: &Station) -> u8 {
         }
     };
     let way = Way::of(name).unwrap_or(Way::Any);
-    let share = out.clone().unwrap_or_else(|| guest::cache().join("last"));
+    let held = match hold(out.as_deref()) {
+        Ok(held) => held,
+        Err(exit) => return exit,
+    };
+    let share = held.folder().to_owned();
     let words: Vec<String> = command.iter().map(guest::quoted).collect();
     let script = format!("{} >\"$RESULTS/task.out\" 2>&1\n", words.join(" "));
     super::interrupt::watch(&std::sync::Arc::default());

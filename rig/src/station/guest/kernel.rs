@@ -56,6 +56,11 @@ pub fn prepare(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Kernel, String
     if !cfg!(target_arch = "x86_64") {
         return Err("the virtual station runs on x86_64 only".to_owned());
     }
+    let _alone = super::alone(cache)?;
+    // Somebody else may have just made it.
+    if let Some(kernel) = fetched(cache) {
+        return Ok(kernel);
+    }
     let root = cache.join("root");
     if !root.join("boot").is_dir() {
         say(&format!("the virtual station fetches {PACKAGE}, about 70 MB, into {}", cache.display()));

@@ -11,10 +11,12 @@
 //! kernel    the kernel and what it needs before it sees this machine's files, cached
 //! uml       the kernel that is a process, built once
 //! machine   QEMU: with KVM where that works, a process, or namespaces; gone when we are
+//! held      the folder of its logs, which is nobody else's meanwhile
 //! init.sh, guest.sh    what runs inside
 //! ```
 
 pub mod capture;
+mod held;
 mod host;
 mod kernel;
 mod machine;
@@ -27,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub use held::Held;
 pub use host::obstacle;
 pub use kernel::{Kernel, PACKAGE as KERNEL_PACKAGE, cache, prepare};
 pub use machine::{Accelerator, Machine, accelerator, kvm_hangs};
@@ -359,6 +362,13 @@ fn pcscd_flags() -> &'static str {
 
 fn contains(said: &[u8], word: &str) -> bool {
     said.windows(word.len()).any(|part| part == word.as_bytes())
+}
+
+/// This folder for who makes a kernel in it.
+fn alone(folder: &Path) -> Result<Held, String> {
+    let busy =
+        || format!("another bandrig is making the station's kernel in {}; try again once it has", folder.display());
+    Held::take(folder)?.ok_or_else(busy)
 }
 
 /// A word for bash.

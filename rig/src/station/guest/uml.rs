@@ -100,6 +100,11 @@ pub fn prepare(cache: &Path, say: &mut dyn FnMut(&str)) -> Result<Kernel, String
         return Err(format!("what builds the kernel of User-mode Linux is not installed; run `{install}`"));
     }
     let folder = folder(cache);
+    let _alone = super::alone(&folder)?;
+    // Somebody else may have just built it.
+    if let Some(kernel) = built(cache) {
+        return Ok(kernel);
+    }
     let failed = |error: std::io::Error| format!("failed to write to {}: {error}", folder.display());
     say(&format!(
         "the virtual station fetches {SOURCE}, about 140 MB, and builds a kernel of it in {}: minutes, once",
