@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use band_sim::edge::bluez::{self, BluezError, Config, Notice, Peripheral};
+use band_sim::edge::bluez::{self, BluezError, Config, Difference, Notice, Peripheral};
 use band_sim::edge::drive::Handle;
 use band_sim::wire::frame::auth::AuthKey;
 use band_sim::wire::hex::Hex;
@@ -42,7 +42,11 @@ fn tell(notice: &Notice) {
             say(&format!("bluetooth: on {adapter}"));
             tracing::info!("{notice}");
             for difference in differences {
-                tracing::debug!("unlike the band: {difference}");
+                match difference {
+                    // Whoever looks for it does not find the band.
+                    Difference::ManufacturerData => tracing::info!("unlike the band: {difference}"),
+                    _ => tracing::debug!("unlike the band: {difference}"),
+                }
             }
         }
         Notice::Connected { .. } | Notice::Disconnected { .. } => tracing::info!("{notice}"),

@@ -33,6 +33,7 @@ DECLARATIONS = tuple(band.SIG.format(uuid) for uuid in ("2800", "2801", "2803"))
 OWN_SERVICES = "services 1800 and 1801 are bluetoothd's own"
 HANDLES = "handles below 0x{:02X} are given by bluetoothd"
 WRITES = "writes are taken with and without a response"
+LONG_WRITES = "writes of 511 and 512 bytes with a response are refused"
 ERRORS = "errors that BlueZ has no name for arrive as 0x80"
 MANUFACTURER = "the manufacturer data is not advertised: it does not fit"
 
@@ -175,6 +176,11 @@ def main(adapter="hci0", address="00:AA:01:01:00:01", first=FIRST):
         match = session.expect(r"written successfully|Error: ([^\n]*)\n")
         if match and "application error" in (match[1] or ""):
             differs.add(ERRORS)
+        session.say("mtu 517")
+        session.expect(r"MTU was exchanged successfully|Error[^\n]*")
+        writable = handles[full("FEE1"), full("FED0")]
+        if [length for length in (509, 510, 511, 512) if not request(session, writable, bytes(length))] == [511, 512]:
+            differs.add(LONG_WRITES)
     session.close("quit")
     expected = {HANDLES.format(first) if cell == HANDLES.format(int(FIRST, 16)) else cell for cell in listed()}
     checks.check("what differs is what the README lists", differs == expected, sorted(differs ^ expected))

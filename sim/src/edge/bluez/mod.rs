@@ -58,7 +58,7 @@ pub struct Config {
 /// What the edge has to tell about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The table is served and the band advertises. Said again after every recovery.
+    /// The table is served and the band advertises. Said again after every recovery, and when something more is not allowed.
     Serving {
         /// Name of the adapter.
         adapter: String,

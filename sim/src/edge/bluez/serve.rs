@@ -135,8 +135,7 @@ impl Serve {
             serve.watch(device);
         }
         serve.advertise(edge).await?;
-        let differences = serve.differences();
-        (edge.notices)(Notice::Serving { adapter: serve.world.adapter().name().into(), address, differences });
+        (edge.notices)(serve.serving());
         Ok((serve, address))
     }
 
@@ -174,7 +173,11 @@ impl Serve {
     async fn serve(&mut self, edge: &mut Edge) -> Result<(), BluezError> {
         let mut anew = tokio::time::interval(ADVERTISE_ANEW);
         anew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut manufacturer_data = self.manufacturer_data;
         loop {
+            if core::mem::replace(&mut manufacturer_data, self.manufacturer_data) != self.manufacturer_data {
+                (edge.notices)(self.serving());
+            }
             tokio::select! {
                 biased;
                 error = self.world.gone() => return Err(error),
@@ -416,9 +419,15 @@ impl Serve {
         self.world.adapter().advertise(advertisement).await
     }
 
+    fn serving(&self) -> Notice {
+        let (adapter, address) = (self.world.adapter().name().into(), self.world.address());
+        Notice::Serving { adapter, address, differences: self.differences() }
+    }
+
     fn differences(&self) -> Vec<Difference> {
         let handles = Difference::Handles { kept_from: self.kept_from };
-        let mut differences = Vec::from([Difference::OwnServices, handles, Difference::WriteModes, Difference::Errors]);
+        let mut differences = Vec::from([Difference::OwnServices, handles]);
+        differences.extend([Difference::WriteModes, Difference::LongWrites, Difference::Errors]);
         if !self.manufacturer_data {
             differences.push(Difference::ManufacturerData);
         }

@@ -33,6 +33,8 @@ pub enum Difference {
     /// bluetoothd takes a write in either way, with a response or without, and does not tell in which it came: it is taken for the
     /// one that the characteristic has.
     WriteModes,
+    /// bluetoothd counts the handle to the length of a value that is written with a response, and refuses more than 512 bytes of both.
+    LongWrites,
     /// An ATT error that BlueZ has no name for (0x13, a value that is not allowed) arrives as 0x80.
     Errors,
     /// The manufacturer data is not advertised: with services and flags it would be longer than 31 bytes.
@@ -48,6 +50,7 @@ impl fmt::Display for Difference {
             Self::OwnServices => "services 1800 and 1801 are bluetoothd's own",
             Self::Handles { .. } => "handles are given by bluetoothd",
             Self::WriteModes => "writes are taken with and without a response",
+            Self::LongWrites => "writes of 511 and 512 bytes with a response are refused",
             Self::Errors => "errors that BlueZ has no name for arrive as 0x80",
             Self::ManufacturerData => "the manufacturer data is not advertised: it does not fit",
         })
