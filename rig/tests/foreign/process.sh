@@ -40,6 +40,21 @@ for signal in INT KILL; do
     [ $signal != INT ] || check 'Ctrl-C is told as 130' ends_with 130
     check "nothing is left of the machine after SIG$signal" wait_for 20 none
 done
+# Two machines at once, and what they find is told while they run.
+two_are_up() { [ "$(processes | wc -l)" -ge $((2 * least)) ]; }
+is_told() { grep -q '^  passed  ' "$work/said" && two_are_up; }
+for signal in INT KILL; do
+    rm -rf "$work/out"
+    "$bandrig" run scenarios/wallet --station "virtual:$kind" --jobs 2 --out "$work/out" >"$work/said" 2>&1 &
+    run=$!
+    check "a case is told while two machines run" wait_for 120 is_told
+    kill -$signal $run
+    wait $run
+    code=$?
+    [ $signal != INT ] || check 'Ctrl-C is told as 130 by a run, too' ends_with 130
+    check "nothing is left of two machines after SIG$signal" wait_for 20 none
+done
+
 beside() { "$bandrig" station exec "virtual:$kind" --no-band -- echo "$1" 2>/dev/null; }
 beside one >"$work/one" &
 beside two >"$work/two"
