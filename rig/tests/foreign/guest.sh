@@ -10,6 +10,7 @@
 #   crowded      the table once more, where another program's service is in the place of the band's first one
 #   figures      a few round trips beside those of an echo server, and whose time it is while a card is added; told, not judged
 #   killed       a band that could not say good-bye
+#   state        the same, with a file for what it knows: the key too
 #   cuts         each of the band's connections to the bus is ended by itself
 #   restart      bluetoothd
 #   still        the band is stopped for a while, which bluetoothd 5.66 may not survive: after restart, which starts it anew each time
@@ -54,6 +55,8 @@ need $phone $adapter
 address=$(address_of $adapter)
 work=$(mktemp -d)
 band= passed=0 failed=0
+# What the band is told of itself.
+known=(--key $key)
 
 # All that is said is kept: the lines are counted at the end.
 say() { printf '%s\n' "$*" | tee -a "$work/said"; }
@@ -69,7 +72,7 @@ wait_for() {
 }
 
 start_band() {
-    "$BAND" --ble $adapter --key $key --log "${1:-info}" >"$work/band.out" 2>"$work/band.log" &
+    "$BAND" --ble $adapter "${known[@]}" --log "${1:-info}" >"$work/band.out" 2>"$work/band.log" &
     band=$!
     wait_for 60 grep -q '^ready' "$work/band.out" && return
     say "the band does not come up:"
@@ -141,7 +144,7 @@ python() { part "$1" 120 "$VENV/bin/python" "$here/$2" $phone "$address"; }
 . $here/recovery.sh
 
 if [ $# -eq 0 ]; then
-    set -- table another crowded gatttool bluetoothctl bleak find phone figures killed cuts restart still
+    set -- table another crowded gatttool bluetoothctl bleak find phone figures killed state cuts restart still
     if has_own_bus; then set -- "$@" recovery; fi
 fi
 alias=$(property Alias)
@@ -183,6 +186,23 @@ for what in "$@"; do
             wait "$band" 2>/dev/null
             start_band
             phone 'phone after the band was killed'
+            ;;
+        state)
+            stop_band
+            known=(--key $key --state "$work/band.state")
+            start_band
+            phone 'phone of a band with a state file'
+            first=$(grep '^band: ' "$work/band.out")
+            kill -KILL "$band"
+            wait "$band" 2>/dev/null
+            known=(--state "$work/band.state")
+            start_band
+            [ "$(grep '^band: ' "$work/band.out")" = "$first" ]
+            verdict 'a band is the same one after it was killed' $?
+            phone 'phone that still has its key'
+            stop_band
+            known=(--key $key)
+            start_band
             ;;
         cuts)
             say "--- cuts"
