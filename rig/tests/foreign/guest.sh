@@ -159,7 +159,7 @@ for what in "$@"; do
             timeout 60 "$BAND" --ble $adapter --key $key >"$work/another.out" 2>&1
             [ $? -eq 3 ] && grep -q "^band: another band serves on adapter $adapter: " "$work/another.out"
             verdict 'a second band on the same adapter is refused by name' $?
-            python 'table beside it' served_table.py
+            phone 'phone of the first one'
             ;;
         crowded)
             # Another program's service is where the band's first one would be.

@@ -176,6 +176,7 @@ def main(adapter="hci0", address="00:AA:01:01:00:01", first=FIRST):
         match = session.expect(r"written successfully|Error: ([^\n]*)\n")
         if match and "application error" in (match[1] or ""):
             differs.add(ERRORS)
+        # The last of what is looked at: the band keeps what is written.
         session.say("mtu 517")
         session.expect(r"MTU was exchanged successfully|Error[^\n]*")
         writable = handles[full("FEE1"), full("FED0")]
